@@ -1,0 +1,65 @@
+"""An action performs one attempt of a step. What happens to the work of users is a value (`Outcome`); an action
+raises only when it is itself broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tenuto.core.events import StepError
+
+
+class Succeeded(Struct, frozen=True):
+    """The attempt returned `result` (JSON data). Of a decision, `chosen` names the steps it chose."""
+
+    result: Any = None
+    chosen: list[str] | None = None
+
+
+class Failed(Struct, frozen=True):
+    """The attempt failed. `retry_after_ms` is the receiver's wish (Retry-After), honoured up to `maxDelay`."""
+
+    error: StepError
+    retry_after_ms: int | None = None
+
+
+class Waiting(Struct, frozen=True):
+    """The step waits, holding nothing, until the instant `until` (ms since the epoch), then succeeds with `result`."""
+
+    until: int
+    result: Any = None
+    waiting_for: str = "timer"
+
+
+Outcome = Succeeded | Failed | Waiting
+
+
+class ActionRequest(Struct, frozen=True, kw_only=True):
+    """One attempt. `params` have their templates resolved (scripts in them are untouched); `context` is what the
+    execution knows now and must not be changed; `scope` is everything expressions may read, by name;
+    `step_key` is the same for every attempt; `now` and `timeout` in ms (0: no limit)."""
+
+    execution_id: str
+    workflow_id: str
+    step_id: str
+    step_key: str
+    attempt: int
+    params: Mapping[str, Any]
+    context: Mapping[str, Any]
+    scope: Mapping[str, Any]
+    now: int
+    timeout: int
+
+
+class Action(Protocol):
+    """One kind of work. `scripts` names the params that are JavaScript and so are never templated. The runtime
+    enforces the attempt's timeout by cancelling; an action cleans up in `finally`."""
+
+    name: str
+    scripts: frozenset[str]
+
+    def run(self, request: ActionRequest) -> Outcome | Awaitable[Outcome]:
+        """Perform the attempt. An outcome that is at hand is returned as it is, without a task of its own."""

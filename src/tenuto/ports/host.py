@@ -1,0 +1,111 @@
+"""What drives executions, as the API, the command line and `Engine` see it. The local runtime is one host."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from tenuto.core.state import State
+from tenuto.core.validate import Warning_
+from tenuto.ports.store import ExecutionQuery, OutboxMessage, WorkflowVersion
+
+
+class Registration(NamedTuple):
+    """What registering answered; `created` is False when the same content was there already."""
+
+    workflow_id: str
+    version: int
+    created: bool
+    warnings: list[Warning_]
+
+
+class StartRequest(Struct, frozen=True, kw_only=True):
+    """A wish to start an execution, as checked by the API. `idempotency_key` is scoped to all starts."""
+
+    workflow_id: str
+    version: int | None = None
+    context: dict[str, Any] = {}
+    execution_id: str | None = None
+    idempotency_key: str | None = None
+    priority: int = 0
+    tags: dict[str, str] = {}
+
+
+class Started(NamedTuple):
+    """`created` is False when the same request had been made before."""
+
+    execution_id: str
+    created: bool
+
+
+class Who(NamedTuple):
+    """Who asks for a control verb and why; both go into the journal."""
+
+    by: str | None = None
+    reason: str | None = None
+
+
+class JournalEntry(NamedTuple):
+    """One decision, decoded for reading: `seq` from 1, `at` in ms, events as JSON data."""
+
+    seq: int
+    at: int
+    events: list[dict[str, Any]]
+
+
+class Host(Protocol):
+    """Drives executions. Raises from the error tree: NotFound, Conflict, Invalid, DefinitionInvalid, StoreUnavailable."""
+
+    async def register(self, document: Any) -> Registration:
+        """Check a definition (decoded JSON) as a whole and keep it as a version. Raises DefinitionInvalid."""
+
+    async def validate(self, document: Any) -> list[Warning_]:
+        """Check only. Raises DefinitionInvalid."""
+
+    async def list_workflows(self, q: str | None = None) -> list[WorkflowVersion]: ...
+
+    async def get_workflow(self, workflow_id: str, version: int | None = None) -> WorkflowVersion: ...
+
+    async def list_versions(self, workflow_id: str) -> list[WorkflowVersion]: ...
+
+    async def archive_workflow(self, workflow_id: str) -> None: ...
+
+    async def start(self, request: StartRequest) -> Started:
+        """Start an execution; it is on disk when this returns. Raises Conflict on the same id or key with another request."""
+
+    async def read(self, execution_id: str) -> State:
+        """The state now, not to be changed. Raises NotFound."""
+
+    async def wait(self, execution_id: str, timeout_ms: int, until_step: str | None = None) -> State:
+        """The state when the execution (or that step) has ended, or when the time is up."""
+
+    async def list_executions(self, query: ExecutionQuery) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
+        """Documents without contexts and results, newest first, and where the next page starts (None: no more)."""
+
+    async def journal(self, execution_id: str, after_seq: int = 0, limit: int = 1000) -> list[JournalEntry]: ...
+
+    def follow(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[JournalEntry]:
+        """Decisions as they become durable, from after_seq on, until the execution has ended. Raises NotFound when iterated."""
+
+    async def cancel(self, execution_id: str, who: Who) -> State: ...
+
+    async def terminate(self, execution_id: str, who: Who) -> State: ...
+
+    async def pause(self, execution_id: str, who: Who) -> State: ...
+
+    async def resume(self, execution_id: str, who: Who) -> State: ...
+
+    async def retry(self, execution_id: str, who: Who) -> State: ...
+
+    async def dead_letters(self, after_id: int = 0, limit: int = 1000) -> list[OutboxMessage]: ...
+
+    async def resend(self, message_id: int) -> None:
+        """Make a dead webhook due again. Raises NotFound."""
+
+    async def ready(self) -> None:
+        """Return when this host can take work. Raises StoreUnavailable."""
+
+    def actions(self) -> list[str]:
+        """Names of the actions this process serves."""
