@@ -29,11 +29,11 @@ INFRA_ATTEMPTS = 3
 """How many attempts of a step may be lost to crashes before that fails it (they do not use up `maxAttempts`)."""
 
 
-class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class Spec(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """The way every part of a definition is written: camelCase keys, unknown keys refused."""
 
 
-class RetryPolicy(Spec):
+class RetryPolicy(Spec, kw_only=True):
     """When and how often a failed attempt is tried again. Delays in milliseconds; `maxAttempts` counts the first."""
 
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 1
@@ -46,14 +46,14 @@ class RetryPolicy(Spec):
     on_exhausted: Literal["fail"] = "fail"
 
 
-class Case(Spec):
+class Case(Spec, kw_only=True):
     """One way out of a decision: the steps in `next` run when `when` holds."""
 
     when: Annotated[str, Meta(min_length=1)]
     next: Annotated[tuple[Id, ...], Meta(max_length=10_000)]
 
 
-class StepSpec(Spec):
+class StepSpec(Spec, kw_only=True):
     """One step, as written. What is absent and has a workflow-wide default stays UNSET (see `Defaults`)."""
 
     id: Id
@@ -78,14 +78,14 @@ class StepSpec(Spec):
     total_timeout: Millis = 0
 
 
-class Defaults(Spec):
+class Defaults(Spec, kw_only=True):
     """What steps that say nothing themselves take."""
 
     retry_policy: RetryPolicy = RetryPolicy()
     timeout: Millis = DEFAULT_TIMEOUT_MS
 
 
-class Receiver(Spec):
+class Receiver(Spec, kw_only=True):
     """Where a webhook goes. `secret` (a Standard Webhooks secret, `whsec_…`) signs it."""
 
     url: Url
@@ -93,7 +93,7 @@ class Receiver(Spec):
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Webhooks(Spec):
+class Webhooks(Spec, kw_only=True):
     """Receivers of an execution's events; a plain string is a URL."""
 
     on_complete: Url | Receiver | None = None
@@ -102,7 +102,7 @@ class Webhooks(Spec):
     on_cancel: Url | Receiver | None = None
 
 
-class Definition(Spec):
+class Definition(Spec, kw_only=True):
     """A whole workflow, as written."""
 
     id: Id
