@@ -10,31 +10,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tenuto.core.events import StepError
+from tenuto.core.inputs import Failed, Outcome, Succeeded, Waiting
 
-
-class Succeeded(Struct, frozen=True):
-    """The attempt returned `result` (JSON data). Of a decision, `chosen` names the steps it chose."""
-
-    result: Any = None
-    chosen: list[str] | None = None
-
-
-class Failed(Struct, frozen=True):
-    """The attempt failed. `retry_after_ms` is the receiver's wish (Retry-After), honoured up to `maxDelay`."""
-
-    error: StepError
-    retry_after_ms: int | None = None
-
-
-class Waiting(Struct, frozen=True):
-    """The step waits, holding nothing, until the instant `until` (ms since the epoch), then succeeds with `result`."""
-
-    until: int
-    result: Any = None
-    waiting_for: str = "timer"
-
-
-Outcome = Succeeded | Failed | Waiting
+__all__ = ["Action", "ActionRequest", "Failed", "Outcome", "StepError", "Succeeded", "Waiting"]
 
 
 class ActionRequest(Struct, frozen=True, kw_only=True):

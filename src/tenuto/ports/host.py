@@ -81,10 +81,14 @@ class Host(Protocol):
     async def wait(self, execution_id: str, timeout_ms: int, until_step: str | None = None) -> State:
         """The state when the execution (or that step) has ended, or when the time is up."""
 
-    async def list_executions(self, query: ExecutionQuery) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
+    async def list_executions(
+        self, query: ExecutionQuery
+    ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
         """Documents without contexts and results, newest first, and where the next page starts (None: no more)."""
 
-    async def journal(self, execution_id: str, after_seq: int = 0, limit: int = 1000) -> list[JournalEntry]: ...
+    async def journal(
+        self, execution_id: str, after_seq: int = 0, limit: int = 1000
+    ) -> list[JournalEntry]: ...
 
     def follow(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[JournalEntry]:
         """Decisions as they become durable, from after_seq on, until the execution has ended. Raises NotFound when iterated."""

@@ -179,7 +179,9 @@ class Store(Protocol):
     async def next_wake(self) -> int | None:
         """The earliest wake_at of executions that have not ended."""
 
-    async def outbox(self, *, dead: bool = False, after_id: int = 0, limit: int = 1000) -> Sequence[OutboxMessage]:
+    async def outbox(
+        self, *, dead: bool = False, after_id: int = 0, limit: int = 1000
+    ) -> Sequence[OutboxMessage]:
         """Messages that are not yet delivered (or the dead ones), by id."""
 
     async def update_outbox(self, sent: Sequence[int], changed: Sequence[OutboxMessage]) -> None:

@@ -1,0 +1,27 @@
+"""Replay: a state from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tenuto.core.graph import Graph
+from tenuto.core.state import State, apply
+from tenuto.journal.codec import decode
+
+
+def fold(graph: Graph, records: Iterable[bytes]) -> State:
+    """The state that these records, in order, amount to. Raises UnreadableRecord."""
+    state = State(graph)
+    extend(state, records)
+    return state
+
+
+def extend(state: State, records: Iterable[bytes]) -> None:
+    """Fold further records into a state."""
+    for data in records:
+        at, events = decode(data)
+        for event in events:
+            apply(state, event, at)
+        state.seq += 1
+        if state.status != "paused":
+            state.touched.clear()  # each decision looks at all it touched, unless it was paused
