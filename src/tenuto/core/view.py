@@ -1,0 +1,170 @@
+"""What people see of an execution: the document, its brief form for lists, and the picture's data. Read off the state
+as plain JSON data; nothing here changes or decides anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from tenuto.core.events import StepError
+from tenuto.core.graph import Node
+from tenuto.core.state import State, StepState
+
+IN_PROGRESS = frozenset({"queued", "running", "retrying", "waiting"})
+"""Step statuses between the first attempt and the end."""
+
+
+def document(state: State, now: int) -> dict[str, Any]:
+    """The execution in full, at instant `now` (ms). Steps that nothing has happened to are not in `stepResults`.
+    Shares the state's own data, so encode it before the state moves on."""
+    view = _head(state)
+    if state.end_time is None:
+        view["duration"] = now - state.start_time
+    view["stepResults"] = {
+        node.id: step_result(node, step)
+        for node, step in zip(state.graph.nodes, state.steps, strict=True)
+        if step.status != "pending"
+    }
+    view["context"] = state.context
+    if state.status == "completed":
+        view["output"] = output(state)
+    return view
+
+
+def brief(state: State, now: int) -> dict[str, Any]:
+    """The document without context, results and output, as lists show it. It is stored, so it says nothing that time
+    alone would make untrue: `duration` is there once the execution has ended."""
+    return _head(state)
+
+
+def visualize(state: State, now: int) -> dict[str, Any]:
+    """Each step with its status and dependencies, in the order of the definition. Statuses are the five that are easy
+    to draw (pending, running, success, failed, skipped); `detail` says more where there is more to say."""
+    definition = state.graph.definition
+    end_time = state.end_time
+    return {
+        "executionId": state.execution_id,
+        "workflowName": definition.name or definition.id,
+        "status": state.status,
+        "duration": (now if end_time is None else end_time) - state.start_time,
+        "steps": [_drawn_step(node, step) for node, step in zip(state.graph.nodes, state.steps, strict=True)],
+    }
+
+
+def output(state: State) -> Any:
+    """What a completed execution gives back: its definition's `output`, else the results of its last steps by id."""
+    if state.graph.definition.output is not UNSET:
+        return state.output
+    nodes, steps = state.graph.nodes, state.steps
+    return {nodes[i].id: steps[i].result for i in state.graph.last if steps[i].status == "success"}
+
+
+def step_result(node: Node, step: StepState) -> dict[str, Any]:
+    """One step's part of the document. `error` of a step that has not ended is that of its last attempt."""
+    view: dict[str, Any] = {"stepId": node.id, "status": step.status, "attempts": step.attempts}
+    if step.start_time is not None:
+        view["startTime"] = step.start_time
+    if step.end_time is not None:
+        view["endTime"] = step.end_time
+        if step.start_time is not None:
+            view["duration"] = step.end_time - step.start_time
+    if step.status == "success":
+        view["result"] = step.result
+        return view
+    if step.error is not None:
+        view["error"] = _error(step.error)
+    if step.status == "skipped":
+        view["reason"] = step.reason
+        if step.cause is not None:
+            view["cause"] = step.cause
+    elif step.status == "waiting":
+        view["waitingFor"] = step.waiting_for
+        if step.wake_at is not None:
+            view["waitingUntil"] = step.wake_at
+    elif step.status == "retrying":
+        view["nextAttemptAt"] = step.wake_at
+    return view
+
+
+def _head(state: State) -> dict[str, Any]:
+    current: list[str] = []
+    completed: list[str] = []
+    failed: list[str] = []
+    skipped: list[str] = []
+    cancelled: list[str] = []
+    lists = {
+        "success": completed,
+        "failed": failed,
+        "skipped": skipped,
+        "cancelled": cancelled,
+        "running": current,
+        "retrying": current,
+        "waiting": current,
+        "queued": current,
+    }
+    for node, step in zip(state.graph.nodes, state.steps, strict=True):
+        status = step.status
+        if status != "pending":
+            lists[status].append(node.id)
+    view: dict[str, Any] = {
+        "executionId": state.execution_id,
+        "workflowId": state.workflow_id,
+        "workflowVersion": state.version,
+        "status": state.status,
+        "phase": state.phase,
+        "startTime": state.start_time,
+    }
+    if state.end_time is not None:
+        view["endTime"] = state.end_time
+        view["duration"] = state.end_time - state.start_time
+    view["currentSteps"] = current
+    view["completedSteps"] = completed
+    view["failedSteps"] = failed
+    view["skippedSteps"] = skipped
+    view["cancelledSteps"] = cancelled
+    view["tags"] = state.tags
+    view["priority"] = state.priority
+    if state.error is not None:
+        view["error"] = {
+            "stepId": state.error_step,
+            "type": state.error.type,
+            "message": state.error.message,
+        }
+    return view
+
+
+def _error(error: StepError) -> dict[str, Any]:
+    view = {"type": error.type, "message": error.message}
+    if error.details is not None:
+        view["details"] = error.details
+    return view
+
+
+def _drawn_step(node: Node, step: StepState) -> dict[str, Any]:
+    status, detail = drawn_status(step)
+    view: dict[str, Any] = {
+        "id": node.id,
+        "name": node.spec.name or node.id,
+        "status": status,
+        "attempts": step.attempts,
+        "dependencies": list(node.spec.dependencies),
+    }
+    if step.start_time is not None and step.end_time is not None:
+        view["duration"] = step.end_time - step.start_time
+    if detail is not None:
+        view["detail"] = detail
+    return view
+
+
+def drawn_status(step: StepState) -> tuple[str, str | None]:
+    """The step's status as a picture shows it, and what it leaves out."""
+    status = step.status
+    if status == "cancelled":
+        return "skipped", "cancelled"
+    if status == "skipped":
+        return "skipped", step.reason
+    if status in IN_PROGRESS and status != "running":
+        return "running", status
+    return status, None
