@@ -42,12 +42,15 @@ class Decision(NamedTuple):
     refused: list[Refusal]
 
 
-def decide(state: State, inputs: Sequence[inp.Input], now: int) -> Decision:
+def decide(state: State, inputs: Sequence[inp.Input], now: int, *, hold: bool = False) -> Decision:
     """Decide what the inputs, taken in order at instant `now` (ms), bring about. Changes `state` by the events it
-    answers with, and by nothing else."""
+    answers with, and by nothing else. With `hold` it records what happened and starts nothing: the way a node
+    that is stopping keeps outcomes; whoever takes the execution up next has it look again (`state.look_again`)."""
     decider = _Decider(state, now)
     for given in inputs:
         decider.take(given)
+    if hold:
+        return decider.decision
     decider.fire_timers()
     decider.propagate()
     decider.conclude()
@@ -157,11 +160,15 @@ class _Decider:
         node, step = self.state.graph.nodes[given.step], self.state.steps[given.step]
         if not _is_current(step, given):
             self.refuse(given, "the attempt is not the one that runs")
-        elif given.counted and step.infra >= INFRA_ATTEMPTS:
+        elif given.counted and step.lost >= INFRA_ATTEMPTS:
             message = f"the attempt was lost with its process, {INFRA_ATTEMPTS + 1} times in all"
             self.fail(node, step, StepError("infra", message))
         else:
-            self.emit(ev.AttemptInterrupted(step=node.id, attempt=step.attempts, counted=given.counted))
+            self.emit(
+                ev.AttemptInterrupted(
+                    step=node.id, attempt=step.attempts, retry_at=self.now, counted=given.counted
+                )
+            )
 
     def time_came(self, given: inp.TimeCame) -> None:
         """Nothing of its own: every decision looks at the timers."""

@@ -77,11 +77,12 @@ class AttemptFailed(Event, tag="attempt.failed"):
 
 
 class AttemptInterrupted(Event, tag="attempt.interrupted"):
-    """The attempt was lost with its process. It does not count towards `maxAttempts`; `counted` says whether it
+    """The attempt was lost with its process and another starts at `retryAt` (ms). It does not count towards `maxAttempts`; `counted` says whether it
     counts towards the few interruptions a step may have (a graceful stop does not)."""
 
     step: str
     attempt: int
+    retry_at: int
     counted: bool = True
 
 

@@ -30,10 +30,10 @@ RETRY, WAIT, TOTAL, DEADLINE = range(4)
 
 class StepState:
     """One step as it stands. Times in ms since the epoch; `wake_at` while retrying or waiting; `deadline` is the end of
-    `totalTimeout`. The counts are of incoming edges: undecided, live, blocked, and those whose source failed."""
+    `totalTimeout`. `infra` counts interrupted attempts, `lost` those among them that went down with a crash. The counts are of incoming edges: undecided, live, blocked, and those whose source failed."""
 
     __slots__ = (
-        "attempts", "blocked", "cause", "chosen", "deadline", "end_time", "error", "failed", "generation", "infra", "live",
+        "attempts", "blocked", "cause", "chosen", "deadline", "end_time", "error", "failed", "generation", "infra", "live", "lost",
         "not_taken", "reason", "result", "start_time", "status", "undecided", "waiting_for", "wake_at",
     )  # fmt: skip
 
@@ -47,6 +47,7 @@ class StepState:
         self.cause: str | None = None
         self.attempts = 0
         self.infra = 0
+        self.lost = 0
         self.generation = generation
         self.start_time: int | None = None
         self.end_time: int | None = None
@@ -60,11 +61,12 @@ class StepState:
 
 
 class State:
-    """One execution as it stands. `open` counts steps that have not ended, `seq` the decisions folded so far."""
+    """One execution as it stands. `open` counts steps that have not ended, `running` those whose
+    attempt runs now, `seq` the decisions folded so far."""
 
     __slots__ = (
         "cancel", "context", "deadline", "end_time", "error", "error_step", "execution_id", "first_failure", "graph",
-        "input", "open", "output", "output_requested", "paused_at", "phase", "priority", "retries", "seq", "start_time",
+        "input", "open", "output", "output_requested", "paused_at", "phase", "priority", "retries", "running", "seq", "start_time",
         "status", "steps", "tags", "terminated", "timers", "touched", "version", "workflow_id",
     )  # fmt: skip
 
@@ -77,6 +79,7 @@ class State:
         self.phase: Phase = "normal"
         self.steps = [StepState(node.in_count) for node in graph.nodes]
         self.open = len(self.steps)
+        self.running = 0
         self.input: dict[str, Any] = {}
         self.context: dict[str, Any] = {}
         self.priority = 0
@@ -137,7 +140,14 @@ def timer_holds(state: State, timer: tuple[int, int, int]) -> bool:
 
 def is_parked(state: State) -> bool:
     """Whether nothing of the execution runs now: only time or a person moves it."""
-    return not state.output_requested and not any(step.status == "running" for step in state.steps)
+    return not state.running and not state.output_requested
+
+
+def look_again(state: State) -> None:
+    """Have the next decision look at every step that has not started: for a state just folded from its journal, whose
+    last decision may have been made while nothing was to start."""
+    if not state.is_terminal:
+        state.touched = [i for i, step in enumerate(state.steps) if step.status == "pending"]
 
 
 def _started(state: State, event: ev.ExecutionStarted, at: int) -> None:
@@ -163,6 +173,7 @@ def _step_started(state: State, event: ev.StepStarted, at: int) -> None:
     i = state.graph.index[event.step]
     step = state.steps[i]
     step.status = "running"
+    state.running += 1
     step.attempts = event.attempt
     step.wake_at = None
     if step.start_time is None:
@@ -176,6 +187,7 @@ def _step_started(state: State, event: ev.StepStarted, at: int) -> None:
 def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
     i = state.graph.index[event.step]
     step = state.steps[i]
+    _leave_running(state, step)
     step.status = "waiting"
     step.waiting_for = event.waiting_for
     step.wake_at = event.until
@@ -187,6 +199,7 @@ def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
 def _attempt_failed(state: State, event: ev.AttemptFailed, at: int) -> None:
     i = state.graph.index[event.step]
     step = state.steps[i]
+    _leave_running(state, step)
     step.status = "retrying"
     step.error = event.error
     step.wake_at = event.retry_at
@@ -196,10 +209,12 @@ def _attempt_failed(state: State, event: ev.AttemptFailed, at: int) -> None:
 def _attempt_interrupted(state: State, event: ev.AttemptInterrupted, at: int) -> None:
     i = state.graph.index[event.step]
     step = state.steps[i]
+    _leave_running(state, step)
     step.status = "retrying"
-    step.infra += event.counted
-    step.wake_at = at
-    heappush(state.timers, (at, RETRY, i))
+    step.infra += 1
+    step.lost += event.counted
+    step.wake_at = event.retry_at
+    heappush(state.timers, (event.retry_at, RETRY, i))
 
 
 def _step_succeeded(state: State, event: ev.StepSucceeded, at: int) -> None:
@@ -246,11 +261,17 @@ def _step_cancelled(state: State, event: ev.StepCancelled, at: int) -> None:
 
 def _end_step(state: State, step: StepState, status: StepStatus, at: int) -> None:
     assert step.status not in TERMINAL_STEP, "a step ends once"
+    _leave_running(state, step)
     step.status = status
     step.end_time = at
     step.wake_at = None
     step.waiting_for = None
     state.open -= 1
+
+
+def _leave_running(state: State, step: StepState) -> None:
+    if step.status == "running":
+        state.running -= 1
 
 
 def _decide_edges(state: State, node: Node, step: StepState, only: set[int] | None = None) -> None:

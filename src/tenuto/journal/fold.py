@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenuto.core.graph import Graph
-from tenuto.core.state import State, apply
+from tenuto.core.state import State, apply, look_again
 from tenuto.journal.codec import decode
 
 
@@ -23,5 +23,4 @@ def extend(state: State, records: Iterable[bytes]) -> None:
         for event in events:
             apply(state, event, at)
         state.seq += 1
-        if state.status != "paused":
-            state.touched.clear()  # each decision looks at all it touched, unless it was paused
+    look_again(state)
