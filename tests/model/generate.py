@@ -1,0 +1,288 @@
+"""Random workflows that registration accepts, each with a script of what happens to it.
+
+One builder serves both users: property tests draw from hypothesis (`cases`), which shrinks what fails; a
+simulator draws from a `random.Random` (`random_case`), where the seed alone brings a case back.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from hypothesis import strategies as st
+
+from tests.model import attempts, rules
+
+T = TypeVar("T")
+
+ACTION = "scripted"
+"""The action of every step whose attempts follow the script."""
+
+ERRORS = ("http.503", "http.429", "http.404", "network", "timeout", "script", "rejected", "worker.Broken")
+PATTERNS = ("*", "http", "http.5xx", "http.503", "network", "timeout", "worker", "worker.Broken")
+
+
+class Case(NamedTuple):
+    """A definition and all that happens to its executions. `scripts` gives each step's attempts (an error's
+    type, or `ok`; the last goes on for ever), `waits` the steps that wait on a timer before they succeed,
+    `conditions` the truth of each `when`, `branches` and `cases` those of the decisions. `context` is a
+    start context in which the expressions of the definition have exactly these truths."""
+
+    definition: dict[str, Any]
+    scripts: dict[str, tuple[str, ...]]
+    waits: frozenset[str]
+    conditions: dict[str, rules.Truth]
+    branches: dict[str, bool]
+    cases: dict[str, tuple[bool, ...]]
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        return {step["id"]: step for step in self.definition["steps"]}
+
+    @property
+    def oracle(self) -> dict[str, rules.Outcome]:
+        """How each step ends if it runs."""
+        return {step_id: self.outcome_of(step_id) for step_id in self.steps}
+
+    def outcome_of(self, step_id: str) -> rules.Outcome:
+        """How the step ends if it runs."""
+        step = self.steps[step_id]
+        _, ended = attempts.attempts_made(self.policy_of(step_id), self.scripts[step_id])
+        if ended != "ok":
+            return rules.FAIL
+        if step_id in self.branches:
+            return "branch", self.branches[step_id]
+        if step_id in self.cases:
+            return rules.chosen_by_cases(step, self.cases[step_id])
+        return rules.SUCCESS
+
+    def policy_of(self, step_id: str) -> dict[str, Any]:
+        """The retry policy that holds for the step."""
+        default = self.definition.get("defaults", {}).get("retryPolicy", {})
+        policy: dict[str, Any] = self.steps[step_id].get("retryPolicy", default)
+        return policy
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the expressions of the definition read. A `when` that must be an error finds nothing."""
+        return {
+            "when": {step_id: truth for step_id, truth in self.conditions.items() if truth != "error"},
+            "branch": dict(self.branches),
+            "case": {step_id: list(truths) for step_id, truths in self.cases.items()},
+        }
+
+
+class Shape(NamedTuple):
+    """Bounds and flavours of what is built."""
+
+    most_steps: int = 25
+    most_attempts: int = 4
+    stops: Sequence[str] = ("continue",)
+
+
+ANY_SHAPE = Shape()
+
+
+class Draws:
+    """Choices over one source of whole numbers: `whole(low, high)`, both inclusive, the lowest the
+    plainest."""
+
+    def __init__(self, whole: Callable[[int, int], int]) -> None:
+        self.whole = whole
+
+    def chance(self, percent: int) -> bool:
+        return self.whole(0, 99) >= 100 - percent
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[self.whole(0, len(options) - 1)]
+
+    def some(self, options: Sequence[T], most: int) -> list[T]:
+        """Up to `most` different options, in their order."""
+        indexes = {self.whole(0, len(options) - 1) for _ in range(self.whole(0, most))} if options else set()
+        return [options[index] for index in sorted(indexes)]
+
+
+def random_case(rng: random.Random, shape: Shape = ANY_SHAPE) -> Case:
+    """A case from a seeded generator."""
+    return _Builder(Draws(rng.randint), shape).build()
+
+
+@st.composite
+def cases(draw: st.DrawFn, shape: Shape = ANY_SHAPE) -> Case:
+    """Cases for property tests; fewer steps and plainer features when they shrink."""
+    return _Builder(Draws(lambda low, high: draw(st.integers(low, high))), shape).build()
+
+
+Nature = Literal["task", "condition", "cases"]
+
+
+class _Builder:
+    """Builds steps in an order in which every edge points forward."""
+
+    def __init__(self, draws: Draws, shape: Shape) -> None:
+        self.draws = draws
+        self.shape = shape
+        self.steps: list[dict[str, Any]] = []
+        self.natures: list[Nature] = []
+        self.conditions: dict[str, rules.Truth] = {}
+
+    def build(self) -> Case:
+        for _ in range(self.draws.whole(1, self.shape.most_steps)):
+            self._add_step()
+        self._close_decisions()
+        definition = self._definition()
+        ids = [step["id"] for step in self.steps]
+        return Case(
+            definition=definition,
+            scripts={
+                step_id: self._script(nature) for step_id, nature in zip(ids, self.natures, strict=True)
+            },
+            waits=frozenset(
+                i
+                for i, nature in zip(ids, self.natures, strict=True)
+                if nature == "task" and self.draws.chance(8)
+            ),
+            conditions=self.conditions,
+            branches={step["id"]: not self.draws.chance(50) for step in self._of_nature("condition")},
+            cases={
+                step["id"]: tuple(self.draws.chance(50) for _ in step["cases"])
+                for step in self._of_nature("cases")
+            },
+        )
+
+    def _definition(self) -> dict[str, Any]:
+        start = self.draws.whole(0, len(self.steps) - 1)
+        definition: dict[str, Any] = {"id": "random", "steps": self.steps[start:] + self.steps[:start]}
+        if (stop := self.draws.pick(self.shape.stops)) != "continue":
+            definition["onCriticalFailure"] = stop
+        if self.draws.chance(10):
+            definition["output"] = {"fixed": True}
+        if self.draws.chance(10):
+            definition["defaults"] = {"retryPolicy": self._policy()}
+        return definition
+
+    def _of_nature(self, wanted: Nature) -> list[dict[str, Any]]:
+        return [step for step, nature in zip(self.steps, self.natures, strict=True) if nature == wanted]
+
+    # --- one step
+
+    def _add_step(self) -> None:
+        draws, step_id = self.draws, f"s{len(self.steps)}"
+        nature: Nature = draws.pick(("task", "task", "task", "task", "task", "condition", "cases"))
+        step: dict[str, Any] = {"id": step_id}
+        if nature == "condition":
+            step |= {"action": "condition", "params": {"expression": f"input.branch.{step_id}"}}
+        elif nature == "cases":
+            step |= {"type": "decision", **self._cases(step_id)}
+        else:
+            step["action"] = ACTION
+        before = list(zip(self.steps, self.natures, strict=True))
+        ways = [self._connect(source, kind, step) for source, kind in draws.some(before, 4)]
+        step |= self._join(ways)
+        step |= self._lenience() | self._when(step_id)
+        if nature == "task" and draws.chance(30):
+            step["retryPolicy"] = self._policy()
+        self.steps.append(step)
+        self.natures.append(nature)
+
+    def _cases(self, step_id: str) -> dict[str, Any]:
+        count = self.draws.whole(1, 3)
+        written: dict[str, Any] = {
+            "cases": [{"when": f"input.case.{step_id}[{i}]", "next": []} for i in range(count)]
+        }
+        if self.draws.chance(60):
+            written["default"] = []
+        if self.draws.chance(30):
+            written["mode"] = "all"
+        return written
+
+    def _connect(self, source: dict[str, Any], nature: Nature, step: dict[str, Any]) -> list[str]:
+        """Draw an edge from `source`, and answer the lists that it is written in."""
+        if nature == "task" and self.draws.chance(60):
+            ways = ["dependencies"]
+        elif nature == "cases":
+            ways = self._connect_case(source, step["id"])
+        else:
+            sides = ("onSuccess", "onFailure", "onSuccess", "onFailure", "both")
+            side = self.draws.pick(sides)
+            ways = ["onSuccess", "onFailure"] if side == "both" else [side]
+            for way in ways:
+                source.setdefault(way, []).append(step["id"])
+        if ways == ["dependencies"] or self.draws.chance(10):  # of the same pair, a control edge overrides it
+            step.setdefault("dependencies", []).append(source["id"])
+        return ways
+
+    def _connect_case(self, source: dict[str, Any], target: str) -> list[str]:
+        nexts = [case["next"] for case in source["cases"]]
+        nexts += [source["default"]] if "default" in source else []
+        for chosen in self.draws.some(nexts, 2) or nexts[:1]:
+            chosen.append(target)
+        return ["case"]
+
+    def _join(self, ways: list[list[str]]) -> dict[str, Any]:
+        """A join that can be met: not every one can, without edges, or where one of two edges is always
+        dead."""
+        joins = ["auto", "auto", "all_done", "none_failed"]
+        if all(len(of_source) == 1 for of_source in ways):
+            joins.append("all_success")
+        if ways:
+            joins += ["one_success", "one_failed", "all_failed"]
+        join = self.draws.pick(joins)
+        return {} if join == "auto" else {"join": join}
+
+    def _lenience(self) -> dict[str, Any]:
+        lenience: dict[str, Any] = {}
+        if self.draws.chance(10):
+            lenience["optional"] = True
+        if self.draws.chance(15):
+            lenience["critical"] = self.draws.chance(25)
+        if self.draws.chance(15):
+            lenience["continueOnFailure"] = not self.draws.chance(25)
+        return lenience
+
+    def _when(self, step_id: str) -> dict[str, Any]:
+        if not self.draws.chance(15):
+            return {}
+        truths: tuple[rules.Truth, ...] = (True, False, "error")
+        self.conditions[step_id] = self.draws.pick(truths)
+        return {"when": f"input.when.{step_id}"}
+
+    def _policy(self) -> dict[str, Any]:
+        draws = self.draws
+        policy: dict[str, Any] = {"maxAttempts": draws.whole(1, self.shape.most_attempts)}
+        if draws.chance(50):
+            policy["initialDelay"] = draws.pick((0, 1, 100, 5000))
+        if draws.chance(30):
+            policy["backoffMultiplier"] = draws.pick((1, 1.5, 3))
+        if draws.chance(20):
+            policy["maxDelay"] = draws.pick((0, 150, 10_000))
+        if draws.chance(20):
+            policy["retryOn"] = draws.some(PATTERNS, 3) or ["*"]
+        if draws.chance(20):
+            policy["noRetryOn"] = draws.some(PATTERNS[1:], 2)
+        return policy
+
+    # --- what happens
+
+    def _close_decisions(self) -> None:
+        """A decision that leads nowhere is a plain task after all."""
+        for i, step in enumerate(self.steps):
+            if self.natures[i] == "condition" and self.draws.chance(30) and rules.is_decision(step):
+                step["type"] = "decision"
+            nexts = [*(case["next"] for case in step.get("cases", ())), step.get("default", [])]
+            if self.natures[i] == "cases" and not any(nexts):
+                for key in ("type", "cases", "default", "mode"):
+                    step.pop(key, None)
+                step["action"] = ACTION
+                self.natures[i] = "task"
+
+    def _script(self, nature: Nature) -> tuple[str, ...]:
+        """What becomes of the attempts. A decision has nothing to try: it chooses, or its expression is an
+        error."""
+        if nature != "task":
+            return ("expression",) if self.draws.chance(10) else ("ok",)
+        if not self.draws.chance(45):
+            return ("ok",)
+        failures = [self.draws.pick(ERRORS) for _ in range(self.draws.whole(1, self.shape.most_attempts))]
+        return (*failures, "ok")
