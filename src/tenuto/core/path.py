@@ -1,0 +1,30 @@
+"""Where in a document something is, as people write it in JavaScript: `steps[3].params["odd key"]`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+Part = str | int
+Path = tuple[Part, ...]
+
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
+
+
+def path_text(parts: Iterable[Part]) -> str:
+    """The text of a path: list positions in brackets, keys after a dot, keys that are no plain name in quotes."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN.match(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{quoted(part)}]"
+    return text
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """The text in double quotes, cut after `limit` characters."""
+    return json.dumps(text if len(text) <= limit else text[:limit] + "…", ensure_ascii=False)
