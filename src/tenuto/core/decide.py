@@ -128,7 +128,8 @@ class _Decider:
     def attempt_failed(self, node: Node, step: StepState, failed: inp.Failed, noise: float) -> None:
         counted = step.attempts - step.infra
         policy = node.policy
-        if counted >= policy.max_attempts or not is_retryable(policy, failed.error.type):
+        is_last = counted >= policy.max_attempts or not failed.retry
+        if is_last or not is_retryable(policy, failed.error.type):
             self.fail(node, step, failed.error)
             return
         delay = delay_before(policy, counted + 1, noise, failed.retry_after_ms)

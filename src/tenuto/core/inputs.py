@@ -17,10 +17,12 @@ class Succeeded(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """The attempt failed. `retry_after_ms` is the receiver's wish (Retry-After), honoured up to `maxDelay`."""
+    """The attempt failed. `retry_after_ms` is the receiver's wish (Retry-After), honoured up to `maxDelay`. With
+    `retry` False whoever performed it knows that no attempt can succeed, and none follows."""
 
     error: StepError
     retry_after_ms: int | None = None
+    retry: bool = True
 
 
 class Waiting(Struct, frozen=True):
