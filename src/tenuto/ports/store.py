@@ -155,8 +155,8 @@ class Store(Protocol):
         """All versions, oldest first."""
 
     async def archive_workflow(self, workflow_id: str) -> bool:
-        """Hide all its versions from lists and from starts without a version; whether there was one. Registering it again revives it as
-        a new version."""
+        """Hide all its versions from lists and from starts without a version; whether there was one. Registering it
+        again revives it as a new version."""
 
     async def find_execution(self, execution_id: str) -> StoredExecution | None:
         """By public id."""

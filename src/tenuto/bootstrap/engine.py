@@ -1,0 +1,236 @@
+"""Tenuto in one object: adapters chosen by settings, executors registered by users, executions driven in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from tenuto.actions.built_in import built_in_actions
+from tenuto.actions.custom import Executor
+from tenuto.actions.decision import Decision
+from tenuto.actions.http_client import HttpCaller
+from tenuto.actions.registry import Registry
+from tenuto.bootstrap.settings import Settings, open_store
+from tenuto.core.definition import is_decision
+from tenuto.core.graph import Node as StepNode
+from tenuto.core.view import document
+from tenuto.errors import ConfigurationError
+from tenuto.ports.action import Action
+from tenuto.ports.clock import Clock
+from tenuto.ports.host import Registration, StartRequest, Who
+from tenuto.ports.script import ScriptEngine
+from tenuto.ports.store import ExecutionQuery, Store
+from tenuto.ports.telemetry import Silent, Telemetry
+from tenuto.runtime.clock import SystemClock
+from tenuto.runtime.ids import new_execution_id
+from tenuto.runtime.node import Node
+from tenuto.runtime.outbox import OutboxSender
+from tenuto.runtime.settings import NodeSettings
+from tenuto.scripting.engine import ProcessScriptEngine
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Registering(Awaitable[Registration]):
+    """A registration under way, or waiting for its engine to open."""
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        self._definition = definition
+        self._task: asyncio.Task[Registration] | None = None
+
+    def begin(self, node: Node) -> None:
+        """Hand the definition to an open node."""
+        self._task = asyncio.get_running_loop().create_task(node.register(self._definition))
+
+    def __await__(self) -> Generator[Any, None, Registration]:
+        if self._task is None:
+            raise ConfigurationError("the engine is not open; its workflows are registered when it opens")
+        return self._task.__await__()
+
+
+class Engine:
+    """Tenuto in your own asyncio program, without a server; or, with executors registered on it, what
+    `tenuto serve --app module:name` serves.
+
+        engine = tenuto.Engine("sqlite:///orders.db")
+
+        @engine.executor("reserve-stock")
+        async def reserve(params, context): ...
+
+        async with engine:
+            await engine.register_workflow({"id": "order", "steps": [...]})
+            result = await engine.execute("order", {"orderId": "123"})
+    """
+
+    def __init__(self, database: str | None = None, *, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        if database is not None:
+            self.settings = msgspec.structs.replace(self.settings, database=database)
+        self._http = HttpCaller()
+        self._scripts: ScriptEngine = ProcessScriptEngine(
+            workers=self.settings.script_workers, timeout_ms=self.settings.script_timeout
+        )
+        self._registry = Registry(built_in_actions(self._scripts, self._http))
+        self._documents: list[Registering] = []
+        self._store: Store | None = None
+        self._node: Node | None = None
+        self.clock: Clock = SystemClock()
+        self.telemetry: Telemetry = Silent()
+
+    # -- what it can do ---------------------------------------------------------------------------------------
+
+    @overload
+    def register_executor(self, name: str) -> Callable[[F], F]: ...
+
+    @overload
+    def register_executor(self, name: str, executor: Executor | Action) -> None: ...
+
+    def register_executor(
+        self, name: str, executor: Executor | Action | None = None
+    ) -> Callable[[F], F] | None:
+        """Serve the action `name` by `fn(params, context)`, sync or async; without `fn` it is a decorator. Raises
+        ConfigurationError where the name is taken."""
+        if self._node is not None:
+            self._node.actions_changed()
+        if executor is None:
+            return self._registry.register(name)
+        self._registry.register(name, executor)
+        return None
+
+    def executor(self, name: str) -> Callable[[F], F]:
+        """The decorator form of `register_executor`."""
+        return self.register_executor(name)
+
+    def register_workflow(self, definition: Mapping[str, Any]) -> Registering:
+        """Register a definition (the JSON form, as a dict). On an open engine `await` the answer, a Registration; on
+        one that is not open yet it is registered when the engine opens. Raises DefinitionInvalid, then."""
+        registering = Registering(definition)
+        if self._node is None:
+            self._documents.append(registering)
+        else:
+            registering.begin(self._node)
+        return registering
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """What drives executions in an open engine. Raises ConfigurationError when it is not open."""
+        return self._open_node()
+
+    async def open(self) -> None:
+        """Open the store, take up what had not ended, register what is waiting. Raises StoreError, DefinitionInvalid."""
+        if self._node is not None:
+            raise ConfigurationError("the engine is open already")
+        rng = random.Random()  # noqa: S311 - spreads retries; nothing secret hangs on it
+        store = open_store(self.settings.database, self.settings)
+        await store.open()
+        node = Node(
+            store=store,
+            clock=self.clock,
+            scripts=self._scripts,
+            outbox=OutboxSender(store, self.clock, self._http, rng=rng),
+            find_action=self._find_action,
+            known_actions=self._registry.names,
+            telemetry=self.telemetry,
+            settings=NodeSettings(grace=self.settings.grace),
+            rng=rng,
+            new_id=new_execution_id,
+        )
+        self._store, self._node = store, node
+        try:
+            await node.open()
+            for registering in self._documents:
+                registering.begin(node)
+                await registering
+            self._documents.clear()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop: running attempts get the grace period, all they said is written, nothing is lost."""
+        node, self._node = self._node, None
+        if node is not None:
+            await node.close()
+        await self._http.close()
+        await self._scripts.close()
+        store, self._store = self._store, None
+        if store is not None:
+            await store.close()
+
+    async def __aenter__(self) -> Engine:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def _open_node(self) -> Node:
+        if self._node is None:
+            raise ConfigurationError(
+                "the engine is not open: use `async with engine:` or `await engine.open()`"
+            )
+        return self._node
+
+    def _find_action(self, step: StepNode) -> Action | None:
+        if is_decision(step.spec) and step.spec.action != "condition":
+            return Decision(step.spec, self._scripts)
+        return self._registry.find(step.spec.action)
+
+    # -- executions -------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        workflow_id: str,
+        context: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        execution_id: str | None = None,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Start an execution and answer its id once it is on disk. Raises NotFound, Invalid, Conflict."""
+        request = StartRequest(
+            workflow_id=workflow_id,
+            version=version,
+            context=dict(context or {}),
+            execution_id=execution_id,
+            idempotency_key=idempotency_key,
+            tags=dict(tags or {}),
+        )
+        return (await self._open_node().start(request)).execution_id
+
+    async def wait(self, execution_id: str, timeout_ms: int = 86_400_000) -> dict[str, Any]:
+        """The execution's document once it has ended, or as it stands when the time is up. Raises NotFound."""
+        state = await self._open_node().wait(execution_id, timeout_ms)
+        return document(state, self.clock.now())
+
+    async def execute(
+        self, workflow_id: str, context: Mapping[str, Any] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Start and wait: the document of the ended execution. Options as for `start`."""
+        return await self.wait(await self.start(workflow_id, context, **options))
+
+    async def get(self, execution_id: str) -> dict[str, Any]:
+        """The execution's document now. Raises NotFound."""
+        return document(await self._open_node().read(execution_id), self.clock.now())
+
+    async def list(self, workflow_id: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        """Executions, newest first, without contexts and results."""
+        query = ExecutionQuery(workflow_id=workflow_id, limit=limit)
+        return (await self._open_node().list_executions(query))[0]
+
+    async def cancel(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
+        """Give up what runs, start nothing more. Raises NotFound, Conflict."""
+        state = await self._open_node().cancel(execution_id, Who(None, reason))
+        return document(state, self.clock.now())
+
+    async def retry(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
+        """Do the failed part of a failed execution again. Raises NotFound, Conflict."""
+        state = await self._open_node().retry(execution_id, Who(None, reason))
+        return document(state, self.clock.now())

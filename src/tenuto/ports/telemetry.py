@@ -1,0 +1,40 @@
+"""What a host tells whoever measures it. The silent one is the default, so the host never asks whether anybody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tenuto.core.events import AnyEvent
+
+
+class Telemetry(Protocol):
+    """Takes notice of what became durable. Must not raise and must be cheap."""
+
+    def recorded(self, workflow_id: str, events: Sequence[AnyEvent]) -> None:
+        """These events of one execution are on disk."""
+
+    def committed(self, records: int, seconds: float) -> None:
+        """A batch of so many records took so long to commit."""
+
+    def refused(self, workflow_id: str, why: str) -> None:
+        """An input came too late or twice and changed nothing."""
+
+    def live(self, count: int) -> None:
+        """So many executions are in memory now."""
+
+
+class Silent:
+    """Listens to nothing."""
+
+    def recorded(self, workflow_id: str, events: Sequence[AnyEvent]) -> None:
+        """Nothing."""
+
+    def committed(self, records: int, seconds: float) -> None:
+        """Nothing."""
+
+    def refused(self, workflow_id: str, why: str) -> None:
+        """Nothing."""
+
+    def live(self, count: int) -> None:
+        """Nothing."""

@@ -1,0 +1,139 @@
+"""Performing attempts: `when`, then the params' templates, then the action, all within the step's timeout.
+
+Whatever happens to the work of users ends as an outcome. An attempt that can end at once does, without a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import structlog
+
+from tenuto.core.events import StepError
+from tenuto.core.inputs import ConditionFalse, Failed, Outcome, OutputComputed
+from tenuto.core.state import State
+from tenuto.errors import ScriptFailed
+from tenuto.ports.action import ActionRequest
+from tenuto.ports.clock import Clock
+from tenuto.ports.script import ScriptEngine
+from tenuto.runtime.scope import Scope, step_key
+from tenuto.runtime.workflow import Plan, Workflow
+from tenuto.scripting.params import is_truthy
+
+log = structlog.get_logger(__name__)
+
+Ending = Outcome | ConditionFalse
+
+
+class Performer:
+    """Performs attempts for a node."""
+
+    def __init__(self, clock: Clock, scripts: ScriptEngine) -> None:
+        self._clock = clock
+        self._scripts = scripts
+
+    def perform_at_once(self, state: State, plan: Plan) -> Ending | Any:
+        """The attempt's outcome, or an awaitable that yields it."""
+        if plan.when is not None or plan.params.needs_engine:
+            return self._perform(state, plan)
+        try:
+            outcome = self._act(state, plan, plan.params.resolve_plain(Scope(state, plan.node)))
+        except ScriptFailed as failure:
+            return _failed(failure)
+        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
+            return _broken(plan, error)
+        if inspect.isawaitable(outcome):
+            return self._within_timeout(plan, outcome)
+        return outcome
+
+    async def _perform(self, state: State, plan: Plan) -> Ending:
+        try:
+            async with asyncio.timeout(_seconds(plan)):
+                scope = Scope(state, plan.node)
+                if not await self._may_run(state, plan, scope):
+                    return ConditionFalse()
+                params = await plan.params.resolve(scope, self._scripts)
+                outcome = self._act(state, plan, params)
+                ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
+                return ending
+        except TimeoutError:
+            return _timed_out(plan)
+        except ScriptFailed as failure:
+            return _failed(failure)
+        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
+            return _broken(plan, error)
+
+    async def _may_run(self, state: State, plan: Plan, scope: Scope) -> bool:
+        """Whether `when` holds; asked before the first attempt only."""
+        if plan.when is None or not _is_first(state, plan):
+            return True
+        return is_truthy(await plan.when.evaluate(scope, self._scripts))
+
+    async def _within_timeout(self, plan: Plan, outcome: Any) -> Ending:
+        try:
+            async with asyncio.timeout(_seconds(plan)):
+                ending: Ending = await outcome
+                return ending
+        except TimeoutError:
+            return _timed_out(plan)
+        except ScriptFailed as failure:
+            return _failed(failure)
+        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
+            return _broken(plan, error)
+
+    def _act(self, state: State, plan: Plan, params: dict[str, Any]) -> Any:
+        if plan.action is None:
+            message = f"nothing in this process serves the action {plan.node.spec.action!r}"
+            return Failed(StepError("unknown-action", message))
+        node = plan.node
+        step = state.steps[node.index]
+        return plan.action.run(
+            ActionRequest(
+                execution_id=state.execution_id,
+                workflow_id=state.workflow_id,
+                step_id=node.id,
+                step_key=step_key(state, node, step),
+                attempt=step.attempts,
+                params=params,
+                context=state.context,
+                scope=Scope(state, node),
+                now=self._clock.now(),
+                timeout=node.timeout,
+            )
+        )
+
+    async def compute_output(self, state: State, workflow: Workflow) -> OutputComputed:
+        """The definition's `output` for this execution, or why there is none."""
+        assert workflow.output is not None, "asked only of definitions that have an output"
+        try:
+            resolved = await workflow.output.resolve(Scope(state, None), self._scripts)
+        except ScriptFailed as failure:
+            return OutputComputed(error=StepError(failure.kind, f"output: {failure}"))
+        return OutputComputed(value=resolved["output"])
+
+
+def _is_first(state: State, plan: Plan) -> bool:
+    """Whether no attempt before this one got past `when` (those lost with their process did not count)."""
+    step = state.steps[plan.node.index]
+    return step.attempts - step.infra == 1
+
+
+def _seconds(plan: Plan) -> float | None:
+    return plan.node.timeout / 1000 if plan.node.timeout else None
+
+
+def _timed_out(plan: Plan) -> Failed:
+    return Failed(StepError("timeout", f"the attempt took longer than its timeout of {plan.node.timeout} ms"))
+
+
+def _failed(failure: ScriptFailed) -> Failed:
+    return Failed(StepError(failure.kind, str(failure)))
+
+
+def _broken(plan: Plan, error: Exception) -> Failed:
+    log.exception("action_broken", action=plan.node.spec.action, step=plan.node.id)
+    return Failed(
+        StepError("internal", f"the action {plan.node.spec.action!r} broke: {type(error).__name__}: {error}")
+    )

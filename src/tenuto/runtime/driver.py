@@ -1,0 +1,608 @@
+"""The heart of the local host: own → decide → commit → act, for all executions in memory.
+
+Inputs of an execution queue up while a decision of it is being committed and are then decided together. The
+decisions of all executions that are ready share one commit. Nothing is answered and no command is carried out before
+the commit has come back. When a commit fails, the states it came from are thrown away and folded again from the
+journal, which alone knows what took effect; outcomes of attempts are given again, callers are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from tenuto.core import inputs as inp
+from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
+from tenuto.core.decide import Decision, Refusal, decide, lost_attempts
+from tenuto.core.state import State, is_parked, next_wake
+from tenuto.core.view import brief
+from tenuto.errors import StoreError, StoreUnavailable, TenutoError
+from tenuto.journal.codec import encode
+from tenuto.journal.fold import fold
+from tenuto.ports.clock import Clock
+from tenuto.ports.store import Batch, NewExecution, Record, Store, StoredExecution, SummaryChange
+from tenuto.ports.telemetry import Telemetry
+from tenuto.runtime.attempts import Performer
+from tenuto.runtime.live import AttemptKey, Given, Live, Waiter
+from tenuto.runtime.messages import outbox_messages
+from tenuto.runtime.settings import NodeSettings
+
+log = structlog.get_logger(__name__)
+
+NEVER = 1 << 62
+"""The stored wake-up of an execution that only a person moves."""
+
+AT_ONCE = 250
+"""Inputs decided in one go and commands carried out in one go, for one execution."""
+
+LONGEST_TIMER_S = 30.0
+"""Loop timers are armed for no longer, so that a jump of the wall clock is noticed."""
+
+_brief_encoder = msgspec.json.Encoder()
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What the store needs to know of a new execution besides its first input."""
+
+    idempotency_key: str | None
+    request_hash: str | None
+
+
+class Work:
+    """One execution's part of a commit that is under way."""
+
+    __slots__ = ("decision", "given", "live", "wake_at")
+
+    def __init__(self, live: Live, given: list[Given], decision: Decision) -> None:
+        self.live = live
+        self.given = given
+        self.decision = decision
+        self.wake_at: int | None = None
+
+
+class Driver:
+    """Drives the executions in `live`, by public id."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        performer: Performer,
+        telemetry: Telemetry,
+        settings: NodeSettings,
+        rng: random.Random,
+        on_messages: Callable[[], None],
+        on_parked: Callable[[int], None],
+        on_ended: Callable[[Live], None],
+        on_records: Callable[[Live], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._performer = performer
+        self._telemetry = telemetry
+        self._settings = settings
+        self._rng = rng
+        self._on_messages = on_messages
+        self._on_parked = on_parked
+        self._on_ended = on_ended
+        self._on_records = on_records
+        self.live: dict[str, Live] = {}
+        self._starts: dict[int, Start] = {}
+        self._ready: deque[Live] = deque()
+        self._in_flight = 0
+        self._pump_scheduled = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.holding = False
+        self.trouble: str | None = None
+        self._failures = 0
+
+    # -- inputs -----------------------------------------------------------------------------------------------
+
+    def begin(self, live: Live, first: inp.Start, start: Start) -> asyncio.Future[Refusal | None]:
+        """Take a new execution; the future is done when it is on disk. Raises from it what the commit raised."""
+        self.live[live.execution_id] = live
+        self._starts[live.key] = start
+        return self.ask(live, first)
+
+    def ask(self, live: Live, given: inp.Input) -> asyncio.Future[Refusal | None]:
+        """Give an input and learn when its decision is durable, or that it was refused."""
+        answer: asyncio.Future[Refusal | None] = self._loop.create_future()
+        self._give(live, Given(given, answer))
+        return answer
+
+    def tell(self, live: Live, given: inp.Input) -> None:
+        """Give an input that nobody waits for."""
+        self._give(live, Given(given, None))
+
+    def _give(self, live: Live, given: Given) -> None:
+        # One that left memory a moment ago comes back as it is, unless it was taken up again meanwhile.
+        live = self.live.setdefault(live.execution_id, live)
+        live.inbox.append(given)
+        live.idle_since = None
+        if not live.queued and not live.busy and not live.broken:
+            live.queued = True
+            self._ready.append(live)
+            self._schedule_pump()
+
+    def adopt(self, live: Live) -> None:
+        """Take up an execution that was folded from its journal: what ran is gone, the rest goes on."""
+        self.live[live.execution_id] = live
+        if live.state.is_terminal:
+            return
+        for lost in lost_attempts(live.state):
+            self.tell(live, lost)
+        if live.state.output_requested:
+            self._carry_out(live, ComputeOutput())
+        self.tell(live, inp.TimeCame())
+
+    # -- deciding and committing ------------------------------------------------------------------------------
+
+    def _schedule_pump(self) -> None:
+        if not self._pump_scheduled and self._in_flight < self._settings.commits_in_flight:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if not self._ready or self._in_flight >= self._settings.commits_in_flight:
+            return
+        batch = Batch([], [], [], [])
+        work = self._prepare(batch)
+        if work:
+            self._in_flight += 1
+            self._spawn(self._commit(batch, work))
+        if self._ready:
+            self._schedule_pump()
+
+    def _prepare(self, batch: Batch) -> list[Work]:
+        """Decide for every ready execution and gather what must be written."""
+        work: list[Work] = []
+        now = self._clock.now()
+        while self._ready and len(work) < self._settings.batch:
+            live = self._ready.popleft()
+            live.queued = False
+            given, live.inbox = live.inbox[:AT_ONCE], live.inbox[AT_ONCE:]
+            try:
+                item = self._decide(live, given, now, batch)
+            except Exception:  # a fault of ours in one execution must not stop the others
+                log.exception("execution_stuck", execution=live.execution_id)
+                self._set_aside(live, given)
+                continue
+            if item is None:
+                self._rest(live)
+            else:
+                live.busy = True
+                work.append(item)
+        return work
+
+    def _decide(self, live: Live, given: list[Given], now: int, batch: Batch) -> Work | None:
+        state = live.state
+        decision = decide(state, [item.input for item in given], now, hold=self.holding)
+        if not decision.events:
+            self._note_refusals(live, given, decision)
+            return None
+        data = encode(now, decision.events)
+        state.seq += 1
+        work = Work(live, given, decision)
+        work.wake_at = self._stored_wake(state)
+        if live.is_new:
+            batch.starts.append(self._new_row(live, now, work.wake_at))
+        if state.is_terminal or (not live.is_new and self._row_moved(live, work)):
+            ending = _brief_encoder.encode(brief(state, now)) if state.is_terminal else None
+            batch.changes.append(SummaryChange(live.key, state.status, state.end_time, work.wake_at, ending))
+        batch.records.append(Record(live.key, state.seq, data))
+        if decision.messages:
+            batch.messages.extend(outbox_messages(live, decision.messages, now))
+        return work
+
+    def _row_moved(self, live: Live, work: Work) -> bool:
+        return work.wake_at != live.wake_at or live.state.status != live.status
+
+    def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:
+        for refusal in decision.refused:
+            self._telemetry.refused(live.state.workflow_id, refusal.why)
+        self._answer(live, given, decision.refused)
+
+    def _stored_wake(self, state: State) -> int | None:
+        if state.is_terminal or not is_parked(state):
+            return None
+        wake = next_wake(state)
+        return NEVER if wake is None else wake
+
+    def _new_row(self, live: Live, now: int, wake_at: int | None) -> NewExecution:
+        state, start = live.state, self._starts[live.key]
+        return NewExecution(
+            key=live.key,
+            execution_id=state.execution_id,
+            workflow_id=state.workflow_id,
+            version=state.version,
+            status=state.status,
+            start_time=state.start_time,
+            priority=state.priority,
+            tags=state.tags,
+            wake_at=wake_at,
+            idempotency_key=start.idempotency_key,
+            request_hash=start.request_hash,
+            brief=_brief_encoder.encode(brief(state, now)),
+        )
+
+    async def _commit(self, batch: Batch, work: list[Work]) -> None:
+        began = time.perf_counter()
+        try:
+            await self._store.commit(batch)
+        except (TenutoError, asyncio.CancelledError) as error:
+            self._in_flight -= 1
+            self._commit_failed(work, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            self._in_flight -= 1
+            self.trouble = None
+            self._failures = 0
+            self._telemetry.committed(len(batch.records), time.perf_counter() - began)
+            self._committed(work)
+            if batch.messages:
+                self._on_messages()
+        self._schedule_pump()
+
+    def _committed(self, work: list[Work]) -> None:
+        for item in work:
+            live, decision = item.live, item.decision
+            live.busy = False
+            live.wake_at = item.wake_at
+            live.status = live.state.status
+            if live.is_new:
+                live.is_new = False
+                del self._starts[live.key]
+            self._telemetry.recorded(live.state.workflow_id, decision.events)
+            self._answer(live, item.given, decision.refused)
+            self._carry_out_all(live, decision.commands)
+            self._on_records(live)
+            self._rest(live)
+
+    def _answer(self, live: Live, given: list[Given], refused: Any) -> None:
+        for item in given:
+            if item.answer is not None and not item.answer.done():
+                item.answer.set_result(next((r for r in refused if r.given is item.input), None))
+        if live.waiters:
+            self._wake_waiters(live)
+        self._settle_readers(live)
+
+    def _settle_readers(self, live: Live) -> None:
+        for reader in live.readers:
+            if not reader.done():
+                reader.set_result(None)
+        live.readers.clear()
+
+    async def settle(self, live: Live) -> None:
+        """Until all of the state is on disk, so that it may be shown."""
+        while live.busy:
+            reader: asyncio.Future[None] = self._loop.create_future()
+            live.readers.append(reader)
+            await reader
+
+    def _wake_waiters(self, live: Live) -> None:
+        state = live.state
+        for waiter in list(live.waiters):
+            if state.is_terminal or (
+                waiter.until_step and state.step(waiter.until_step).end_time is not None
+            ):
+                live.waiters.remove(waiter)
+                if not waiter.future.done():
+                    waiter.future.set_result(None)
+
+    def _rest(self, live: Live) -> None:
+        """After a decision: go on with what came meanwhile, else wait for time, or leave memory."""
+        if live.inbox:
+            if not live.queued:
+                live.queued = True
+                self._ready.append(live)
+            return
+        if live.state.is_terminal:
+            self._disarm(live)
+            if live.is_quiet and self.live.get(live.execution_id) is live:
+                del self.live[live.execution_id]
+                self._on_ended(live)
+            return
+        self._arm(live)
+
+    # -- commands ---------------------------------------------------------------------------------------------
+
+    def _carry_out_all(self, live: Live, commands: list[Command]) -> None:
+        for command in commands[:AT_ONCE]:
+            self._carry_out(live, command)
+        if len(commands) > AT_ONCE:
+            self._spawn(self._carry_out_rest(live, commands[AT_ONCE:]))
+
+    async def _carry_out_rest(self, live: Live, commands: list[Command]) -> None:
+        """The rest of a wide fan, a slice at a time, so that other executions get their turns."""
+        for at in range(0, len(commands), AT_ONCE):
+            await asyncio.sleep(0)
+            for command in commands[at : at + AT_ONCE]:
+                if not isinstance(command, RunAttempt) or _is_wanted(live.state, command):
+                    self._carry_out(live, command)
+
+    def _carry_out(self, live: Live, command: Command) -> None:
+        if isinstance(command, RunAttempt):
+            if not self.holding:
+                self._run(live, command)
+        elif isinstance(command, AbandonAttempt):
+            task = live.attempts.pop((command.step, command.attempt, command.generation), None)
+            if task is not None:
+                task.cancel()
+        else:
+            self._spawn(self._compute_output(live))
+
+    def _run(self, live: Live, command: RunAttempt) -> None:
+        plan = live.workflow.plans[command.step]
+        ending = self._performer.perform_at_once(live.state, plan)
+        key = (command.step, command.attempt, command.generation)
+        if isinstance(ending, Awaitable):
+            live.attempts[key] = self._spawn(self._follow(live, key, ending))
+        else:
+            self.tell(live, inp.AttemptEnded(*key, ending, self._noise()))
+
+    async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
+        outcome = await ending
+        live.attempts.pop(key, None)
+        self.tell(live, inp.AttemptEnded(*key, outcome, self._noise()))
+
+    def _noise(self) -> float:
+        return self._rng.uniform(-1, 1)
+
+    async def _compute_output(self, live: Live) -> None:
+        self.tell(live, await self._performer.compute_output(live.state, live.workflow))
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- time -------------------------------------------------------------------------------------------------
+
+    def _arm(self, live: Live) -> None:
+        wake = None if self.holding else next_wake(live.state)
+        if live.timer is not None:
+            if live.timer_at == wake:
+                return
+            self._disarm(live)
+        if wake is not None:
+            delay = min(max(0, wake - self._clock.now()) / 1000, LONGEST_TIMER_S)
+            live.timer_at = wake
+            live.timer = self._loop.call_later(delay, self._ring, live)
+
+    def _disarm(self, live: Live) -> None:
+        if live.timer is not None:
+            live.timer.cancel()
+        live.timer = live.timer_at = None
+
+    def _ring(self, live: Live) -> None:
+        live.timer = live.timer_at = None
+        wake = next_wake(live.state)
+        if wake is not None and wake <= self._clock.now():
+            self.tell(live, inp.TimeCame())
+        else:
+            self._arm(live)  # the wall clock is behind, or the instant lay beyond the longest timer
+
+    # -- failure ----------------------------------------------------------------------------------------------
+
+    def _commit_failed(self, work: list[Work], error: BaseException) -> None:
+        self.trouble = str(error)
+        self._failures += 1
+        log.warning("commit_failed", error=str(error), executions=len(work))
+        for item in work:
+            live = item.live
+            live.busy = False
+            live.broken = True
+            self._settle_readers(live)
+            for given in item.given:
+                if given.answer is not None and not given.answer.done():
+                    given.answer.set_exception(_for_caller(error))
+            kept = [given for given in item.given if given.answer is None]
+            live.inbox[:0] = kept
+            if live.is_new:
+                self._starts.pop(live.key, None)
+            self._disarm(live)
+            if not isinstance(error, asyncio.CancelledError):
+                self._spawn(self._mend(live))
+
+    async def _mend(self, live: Live) -> None:
+        """Read the journal until it answers, then go on from what it says."""
+        while True:
+            # What failed a moment ago is likely to fail again: let the store recover first.
+            await asyncio.sleep(self._backoff_s())
+            try:
+                row = await self._store.find_execution(live.execution_id)
+                records = [] if row is None else await self._store.read_journal(row.key)
+                break
+            except StoreError as error:
+                self._failures += 1
+                log.warning("journal_unreadable", execution=live.execution_id, error=str(error))
+        if row is None or row.key != live.key:
+            self._give_up_on(live)
+            return
+        self._take_from_journal(live, row, [record.data for record in records])
+
+    def _backoff_s(self) -> float:
+        """Seconds to wait after the last failures, spread so that not all come back at once."""
+        longest: int = self._settings.first_backoff << min(self._failures, 20)
+        return min(longest, self._settings.max_backoff) / 1000 * self._rng.uniform(0.5, 1)
+
+    def _give_up_on(self, live: Live) -> None:
+        """The execution never came into being: its start was answered with the error."""
+        if self.live.get(live.execution_id) is live:
+            del self.live[live.execution_id]
+        for waiter in live.waiters:
+            if not waiter.future.done():
+                waiter.future.set_exception(StoreUnavailable("the execution could not be written"))
+
+    def _take_from_journal(self, live: Live, row: StoredExecution, records: list[bytes]) -> None:
+        live.state = fold(live.workflow.graph, records)
+        live.is_new = False
+        live.broken = False
+        live.wake_at, live.status = row.wake_at, row.status
+        self._drop_overtaken_attempts(live)
+        reported = {given.input[:3] for given in live.inbox if isinstance(given.input, inp.AttemptEnded)}
+        for lost in lost_attempts(live.state):
+            key = (lost.step, lost.attempt, lost.generation)
+            if key not in live.attempts and key not in reported:
+                self._carry_out(live, RunAttempt(*key))  # written as started, but never begun
+        if live.state.output_requested:
+            self._carry_out(live, ComputeOutput())
+        self._on_records(live)
+        self.tell(live, inp.TimeCame())
+
+    def _drop_overtaken_attempts(self, live: Live) -> None:
+        for key, task in list(live.attempts.items()):
+            step = live.state.steps[key[0]]
+            if step.status != "running" or (step.attempts, step.generation) != key[1:]:
+                del live.attempts[key]
+                task.cancel()
+
+    def _set_aside(self, live: Live, given: list[Given]) -> None:
+        """Leave an execution that our own fault has made undecidable alone; a restart takes it up again."""
+        live.broken = True
+        self._disarm(live)
+        for item in given:
+            if item.answer is not None and not item.answer.done():
+                item.answer.set_exception(
+                    RuntimeError("the execution could not be decided; see the server's log")
+                )
+
+    # -- leaving ----------------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Let executions that have had nothing running for a while leave memory."""
+        now, loop_now = self._clock.now(), self._loop.time()
+        for live in [live for live in self.live.values() if live.state.is_terminal]:
+            self._rest(live)
+        leaving = [live for live in self.live.values() if self._may_leave(live, now, loop_now)]
+        self._telemetry.live(len(self.live))
+        if not leaving:
+            return
+        changes = [self._resting_row(live, now) for live in leaving]
+        for live in leaving:
+            live.busy = True  # what comes meanwhile waits: two writes of one row must not overtake each other
+        kept = False
+        try:
+            await self._store.commit(Batch([], [], changes, []))
+            kept = True
+        except StoreError as error:
+            log.warning("sweep_failed", error=str(error))
+        for live in leaving:
+            live.busy = False
+            self._settle_readers(live)
+            if kept and live.is_quiet:
+                self._disarm(live)
+                del self.live[live.execution_id]
+                self._on_parked(live.wake_at or NEVER)
+            else:
+                self._rest(live)
+                self._schedule_pump()
+
+    def _may_leave(self, live: Live, now: int, loop_now: float) -> bool:
+        if not live.is_quiet or not is_parked(live.state) or live.is_new:
+            return False
+        if live.idle_since is None:
+            live.idle_since = loop_now
+            return False
+        wake = next_wake(live.state)
+        is_near = wake is not None and wake - now < self._settings.horizon
+        return not is_near and loop_now - live.idle_since >= self._settings.idle / 1000
+
+    def _resting_row(self, live: Live, now: int) -> SummaryChange:
+        state = live.state
+        shown = _brief_encoder.encode(brief(state, now))
+        live.wake_at = self._stored_wake(state)
+        return SummaryChange(live.key, state.status, state.end_time, live.wake_at, shown)
+
+    def release_waiters(self) -> None:
+        """Let everybody who waits for an execution go, as if their time were up."""
+        for live in self.live.values():
+            for waiter in live.waiters:
+                if not waiter.future.done():
+                    waiter.future.set_result(None)
+
+    def hold(self) -> None:
+        """From now on record what happens and start nothing."""
+        self.holding = True
+
+    async def drain(self) -> None:
+        """Give running attempts the grace period, give up the rest, and see everything they said onto the disk."""
+        running = [task for live in self.live.values() for task in live.attempts.values()]
+        if running and self._settings.grace:
+            await asyncio.wait(running, timeout=self._settings.grace / 1000)
+        await self._flush()
+        for live in list(self.live.values()):
+            self._interrupt(live)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Until everything given is written, or the store has had time enough."""
+        try:
+            async with asyncio.timeout(self._settings.flush / 1000):
+                while self._ready or self._in_flight:
+                    self._schedule_pump()
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            log.warning("stopped_before_all_was_written", executions=len(self._ready), error=self.trouble)
+
+    def _interrupt(self, live: Live) -> None:
+        """What still runs is given up; what finished but is not written yet stands in the inbox already. Whoever takes
+        the execution up next counts what could not be said here as lost."""
+        reported = {given.input[:3] for given in live.inbox if isinstance(given.input, inp.AttemptEnded)}
+        for key, task in list(live.attempts.items()):
+            task.cancel()
+            del live.attempts[key]
+        if live.broken or live.busy:
+            return
+        for lost in lost_attempts(live.state, counted=False):
+            if (lost.step, lost.attempt, lost.generation) not in reported:
+                self.tell(live, lost)
+
+    async def close(self) -> None:
+        """Stop everything that is still under way."""
+        for live in self.live.values():
+            self._disarm(live)
+        tasks = [task for task in self._tasks if not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait(self, live: Live, timeout_ms: int, until_step: str | None) -> None:
+        """Until the execution (or the step) has ended, or the time is up."""
+        if live.state.is_terminal and not live.busy:
+            return
+        waiter = Waiter(self._loop.create_future(), until_step)
+        live.waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await waiter.future
+        except TimeoutError:
+            pass
+        finally:
+            if waiter in live.waiters:
+                live.waiters.remove(waiter)
+            if not live.inbox and not live.busy and not live.broken:
+                self._rest(live)
+
+
+def _is_wanted(state: State, command: RunAttempt) -> bool:
+    step = state.steps[command.step]
+    return step.status == "running" and (step.attempts, step.generation) == command[1:]
+
+
+def _for_caller(error: BaseException) -> BaseException:
+    if isinstance(error, TenutoError):
+        return error
+    return StoreUnavailable("the server is stopping")

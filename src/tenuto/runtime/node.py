@@ -1,0 +1,444 @@
+"""The local runtime as a Host: what the API, the command line and `Engine` ask of it, answered by the driver, the
+catalog and the store. Here names become executions, and repeated starts are told from new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from tenuto.core import inputs as inp
+from tenuto.core.state import State
+from tenuto.core.validate import Warning_, check_start_context
+from tenuto.core.view import brief
+from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, StoreError
+from tenuto.journal.codec import decode_plain
+from tenuto.journal.fold import fold
+from tenuto.ports.clock import Clock
+from tenuto.ports.host import JournalEntry, Registration, Started, StartRequest, Who
+from tenuto.ports.script import ScriptEngine
+from tenuto.ports.store import ExecutionQuery, OutboxMessage, Store, StoredExecution, WorkflowVersion
+from tenuto.ports.telemetry import Telemetry
+from tenuto.runtime.attempts import Performer
+from tenuto.runtime.catalog import Catalog
+from tenuto.runtime.driver import Driver, Start
+from tenuto.runtime.live import Live
+from tenuto.runtime.outbox import OutboxSender
+from tenuto.runtime.settings import NodeSettings
+from tenuto.runtime.sleeper import Sleeper
+from tenuto.runtime.workflow import FindAction
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S = 5.0
+KEYS_AT_ONCE = 1_024
+LARGEST_REMEMBERED = 1_000
+"""Ended executions with more steps than this are folded anew when somebody reads them."""
+
+
+class Node:
+    """Drives executions on this machine. Made inside a running event loop; `open` before use, `close` after."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        scripts: ScriptEngine,
+        outbox: OutboxSender,
+        find_action: FindAction,
+        known_actions: Callable[[], list[str]],
+        telemetry: Telemetry,
+        settings: NodeSettings,
+        rng: random.Random,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._outbox = outbox
+        self._known_actions = known_actions
+        self._new_id = new_id
+        self._catalog = Catalog(store, clock, scripts, find_action, known_actions)
+        self._driver = Driver(
+            store=store,
+            clock=clock,
+            performer=Performer(clock, scripts),
+            telemetry=telemetry,
+            settings=settings,
+            rng=rng,
+            on_messages=outbox.notify,
+            on_parked=self._parked,
+            on_ended=self._ended,
+            on_records=self._recorded,
+        )
+        self._sleeper = Sleeper(store, clock, settings, self._take_up)
+        self._keys = iter(range(0))
+        self._remembered: OrderedDict[str, State] = OrderedDict()
+        self._loading: dict[tuple[str, bool], asyncio.Future[Live | None]] = {}
+        self._starting: dict[tuple[str, str | None], asyncio.Event] = {}
+        self._followers: dict[str, list[asyncio.Event]] = defaultdict(list)
+        self._is_stopping = False
+        self._background: list[asyncio.Task[None]] = []
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take up what had not ended, and begin to serve time and webhooks. The store is open already."""
+        await self._recover()
+        self._background = [
+            asyncio.create_task(self._sleeper.watch()),
+            asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._outbox.run()),
+        ]
+
+    def stop_waiting(self) -> None:
+        """Let everybody who waits for an execution or follows one go: the server is about to stop."""
+        self._is_stopping = True
+        self._driver.release_waiters()
+        for news in [news for followers in self._followers.values() for news in followers]:
+            news.set()
+
+    async def close(self) -> None:
+        """Stop: attempts get their grace period, everything they said is written, nothing new starts."""
+        self.stop_waiting()
+        self._driver.hold()
+        await self._driver.drain()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._driver.close()
+
+    async def _recover(self) -> None:
+        after = 0
+        while True:
+            rows = await self._store.unfinished(after)
+            for row in rows:
+                await self._take_up(row)
+                after = row.key
+            if not rows:
+                return
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            await self._driver.sweep()
+
+    async def ready(self) -> None:
+        """Return when a start could be written now. Raises StoreUnavailable."""
+        await self._store.ping()
+
+    def actions(self) -> list[str]:
+        """Names of the actions this process serves."""
+        return self._known_actions()
+
+    def actions_changed(self) -> None:
+        """Compile workflows again on next use: an executor was registered."""
+        self._catalog.forget_compiled()
+
+    # -- workflows --------------------------------------------------------------------------------------------
+
+    async def register(self, document: Any) -> Registration:
+        """Check a definition as a whole and keep it as a version. Raises DefinitionInvalid."""
+        return await self._catalog.register(document)
+
+    async def validate(self, document: Any) -> list[Warning_]:
+        """Check only. Raises DefinitionInvalid."""
+        return (await self._catalog.check(document)).warnings
+
+    async def list_workflows(self, q: str | None = None) -> list[WorkflowVersion]:
+        """The newest version of each workflow."""
+        return await self._store.list_workflows(q)
+
+    async def get_workflow(self, workflow_id: str, version: int | None = None) -> WorkflowVersion:
+        """That version, or the newest. Raises NotFound."""
+        return await self._catalog.get_stored(workflow_id, version)
+
+    async def list_versions(self, workflow_id: str) -> list[WorkflowVersion]:
+        """All versions, oldest first. Raises NotFound."""
+        versions = await self._store.list_versions(workflow_id)
+        if not versions:
+            raise NotFound(f"there is no workflow {workflow_id!r}")
+        return versions
+
+    async def archive_workflow(self, workflow_id: str) -> None:
+        """Hide it from lists and from starts that name no version. Raises NotFound."""
+        await self._catalog.archive(workflow_id)
+
+    # -- starting ---------------------------------------------------------------------------------------------
+
+    async def start(self, request: StartRequest) -> Started:
+        """Start an execution; it is on disk when this returns. Raises NotFound, Invalid, Conflict, Overloaded,
+        StoreUnavailable."""
+        if len(self._driver.live) >= self._settings.max_live:
+            raise Overloaded(f"{self._settings.max_live} executions are under way already")
+        if request.execution_id is None and request.idempotency_key is None:
+            return await self._start_new(request, None)
+        return await self._start_once(request)
+
+    async def _start_once(self, request: StartRequest) -> Started:
+        """A start that may have been made before: one at a time under each name, compared by what it asks."""
+        names = [("id", request.execution_id), ("key", request.idempotency_key)]
+        digest = _digest(request)
+        while under_way := next((self._starting[name] for name in names if name in self._starting), None):
+            await under_way.wait()
+        done = asyncio.Event()
+        self._starting.update((name, done) for name in names if name[1] is not None)
+        try:
+            before = await self._find_before(request)
+            if before is None:
+                return await self._start_new(request, digest)
+        finally:
+            done.set()
+            for name in names:
+                self._starting.pop(name, None)
+        if before.request_hash != digest:
+            raise Conflict(
+                "another request used this executionId or Idempotency-Key already, for execution "
+                f"{before.execution_id!r}; a repeated request must be the same in every part"
+            )
+        return Started(before.execution_id, created=False)
+
+    async def _find_before(self, request: StartRequest) -> StoredExecution | None:
+        if request.idempotency_key is not None:
+            found = await self._store.find_start(request.idempotency_key)
+            if found is not None:
+                return found
+        if request.execution_id is not None:
+            return await self._store.find_execution(request.execution_id)
+        return None
+
+    async def _start_new(self, request: StartRequest, digest: str | None) -> Started:
+        workflow = self._catalog.find_at_hand(request.workflow_id, request.version)
+        if workflow is None:
+            workflow = await self._catalog.get(request.workflow_id, request.version)
+        if request.context:
+            problems = check_start_context(workflow.graph.index, request.context)
+            if problems:
+                raise Invalid(problems)
+        execution_id = request.execution_id or self._new_id()
+        live = Live(self._next_key(), execution_id, workflow, State(workflow.graph), is_new=True)
+        tags = workflow.definition.tags | request.tags if request.tags else workflow.definition.tags
+        first = inp.Start(execution_id, request.context, request.priority, tags)
+        await self._driver.begin(live, first, Start(request.idempotency_key, digest))
+        return Started(execution_id, created=True)
+
+    def _next_key(self) -> int:
+        for key in self._keys:
+            return key
+        self._keys = iter(self._store.reserve_keys(KEYS_AT_ONCE))
+        return next(self._keys)
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    async def read(self, execution_id: str) -> State:
+        """The state now, all of it on disk. Raises NotFound."""
+        live = self._driver.live.get(execution_id)
+        if live is not None and not live.is_new and not live.broken:
+            await self._driver.settle(live)
+            return live.state
+        return await self._read_stored(execution_id)
+
+    async def _read_stored(self, execution_id: str) -> State:
+        remembered = self._remembered.get(execution_id)
+        if remembered is not None:
+            return remembered
+        row = await self._find_row(execution_id)
+        workflow = await self._catalog.get(row.workflow_id, row.version)
+        state = fold(workflow.graph, [record.data for record in await self._store.read_journal(row.key)])
+        if state.is_terminal:
+            self._remember(state)
+        return state
+
+    async def _find_row(self, execution_id: str) -> StoredExecution:
+        row = await self._store.find_execution(execution_id)
+        if row is None:
+            raise NotFound(f"there is no execution {execution_id!r}")
+        return row
+
+    def _remember(self, state: State) -> None:
+        if len(state.steps) <= LARGEST_REMEMBERED:
+            self._remembered[state.execution_id] = state
+            if len(self._remembered) > self._settings.remembered:
+                self._remembered.popitem(last=False)
+
+    async def wait(self, execution_id: str, timeout_ms: int, until_step: str | None = None) -> State:
+        """The state when the execution (or that step) has ended, or when the time is up. Raises NotFound."""
+        live = self._driver.live.get(execution_id)
+        if live is None:
+            live = await self._load(execution_id)
+        if live is None:
+            return await self.read(execution_id)
+        if until_step is not None and until_step not in live.state.graph.index:
+            raise NotFound(f"workflow {live.state.workflow_id!r} has no step {until_step!r}")
+        await self._driver.wait(live, timeout_ms, until_step)
+        if live.state.is_terminal and not live.busy:
+            return live.state
+        return await self.read(execution_id)
+
+    async def list_executions(
+        self, query: ExecutionQuery
+    ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
+        """Documents without contexts and results, newest first, and where the next page starts."""
+        rows = await self._store.list_executions(query)
+        now = self._clock.now()
+        after = (rows[-1].start_time, rows[-1].key) if len(rows) == query.limit else None
+        return [self._brief(row, now) for row in rows], after
+
+    def _brief(self, row: StoredExecution, now: int) -> dict[str, Any]:
+        live = self._driver.live.get(row.execution_id)
+        if live is not None and not live.busy and not live.broken:
+            return brief(live.state, now)
+        shown: dict[str, Any] = msgspec.json.decode(row.brief)
+        shown["status"] = row.status
+        return shown
+
+    async def journal(self, execution_id: str, after_seq: int = 0, limit: int = 1000) -> list[JournalEntry]:
+        """Decisions after that one. Raises NotFound."""
+        row = await self._find_row(execution_id)
+        return await self._entries(row.key, after_seq, limit)
+
+    async def _entries(self, key: int, after_seq: int, limit: int) -> list[JournalEntry]:
+        records = await self._store.read_journal(key, after_seq, limit)
+        return [JournalEntry(record.seq, *decode_plain(record.data)) for record in records]
+
+    async def follow(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[JournalEntry]:
+        """Decisions as they become durable, until the execution has ended. Raises NotFound."""
+        row = await self._find_row(execution_id)
+        news = asyncio.Event()
+        self._followers[execution_id].append(news)
+        try:
+            while True:
+                news.clear()
+                ended = (await self._find_row(execution_id)).end_time is not None
+                entries = await self._entries(row.key, after_seq, 1000)
+                for entry in entries:
+                    after_seq = entry.seq
+                    yield entry
+                if self._is_stopping or (ended and len(entries) < 1000):
+                    return
+                if not entries:
+                    await news.wait()
+        finally:
+            self._followers[execution_id].remove(news)
+            if not self._followers[execution_id]:
+                del self._followers[execution_id]
+
+    # -- control ----------------------------------------------------------------------------------------------
+
+    async def cancel(self, execution_id: str, who: Who) -> State:
+        """Give up what runs, start nothing more. Raises Conflict once it has ended."""
+        return await self._control(execution_id, inp.Cancel(*who), "be cancelled")
+
+    async def terminate(self, execution_id: str, who: Who) -> State:
+        """End at once. Raises Conflict once it has ended."""
+        return await self._control(execution_id, inp.Terminate(*who), "be terminated")
+
+    async def pause(self, execution_id: str, who: Who) -> State:
+        """Start nothing until resumed. Raises Conflict unless it runs."""
+        return await self._control(execution_id, inp.Pause(*who), "be paused")
+
+    async def resume(self, execution_id: str, who: Who) -> State:
+        """Go on after a pause. Raises Conflict unless it is paused."""
+        return await self._control(execution_id, inp.Resume(*who), "be resumed")
+
+    async def retry(self, execution_id: str, who: Who) -> State:
+        """Do the failed part again. Raises Conflict unless it has failed."""
+        live = await self._load(execution_id, ended_too=True)
+        assert live is not None, "loading ended executions too finds every one there is"
+        return await self._ask(live, inp.Retry(*who), "be retried")
+
+    async def _control(self, execution_id: str, given: inp.Input, verb: str) -> State:
+        live = await self._load(execution_id)
+        if live is None:
+            state = await self.read(execution_id)
+            raise Conflict(f"execution {execution_id!r} cannot {verb}: it is {state.status}")
+        return await self._ask(live, given, verb)
+
+    async def _ask(self, live: Live, given: inp.Input, verb: str) -> State:
+        refusal = await self._driver.ask(live, given)
+        if refusal is not None:
+            raise Conflict(f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}")
+        await self._driver.settle(live)
+        return live.state
+
+    # -- webhooks ---------------------------------------------------------------------------------------------
+
+    async def dead_letters(self, after_id: int = 0, limit: int = 1000) -> list[OutboxMessage]:
+        """Webhooks that were given up, oldest first."""
+        return list(await self._store.outbox(dead=True, after_id=after_id, limit=limit))
+
+    async def resend(self, message_id: int) -> None:
+        """Make a dead webhook due again. Raises NotFound."""
+        found = await self._store.outbox(dead=True, after_id=message_id - 1, limit=1)
+        if not found or found[0].id != message_id:
+            raise NotFound(f"there is no dead webhook {message_id}")
+        now = self._clock.now()
+        again = msgspec.structs.replace(
+            found[0], dead=False, attempts=0, created_at=now, next_attempt_at=now, last_error=None
+        )
+        await self._store.update_outbox([], [again])
+        self._outbox.notify()
+
+    # -- memory -----------------------------------------------------------------------------------------------
+
+    async def _take_up(self, row: StoredExecution) -> None:
+        if row.execution_id not in self._driver.live:
+            try:
+                await self._load(row.execution_id)
+            except (StoreError, NotFound) as error:
+                log.warning("execution_not_taken_up", execution=row.execution_id, error=str(error))
+
+    async def _load(self, execution_id: str, *, ended_too: bool = False) -> Live | None:
+        """The execution in memory; None if it has ended (unless those are wanted too). Raises NotFound."""
+        live = self._driver.live.get(execution_id)
+        if live is not None:
+            return live
+        name = (execution_id, ended_too)
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = asyncio.ensure_future(self._load_stored(execution_id, ended_too=ended_too))
+            self._loading[name] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(name, None))
+        return await asyncio.shield(loading)
+
+    async def _load_stored(self, execution_id: str, *, ended_too: bool) -> Live | None:
+        row = await self._find_row(execution_id)
+        if row.end_time is not None and not ended_too:
+            return None
+        workflow = await self._catalog.get(row.workflow_id, row.version)
+        records = await self._store.read_journal(row.key)
+        taken_up_meanwhile = self._driver.live.get(execution_id)
+        if taken_up_meanwhile is not None:
+            return taken_up_meanwhile
+        state = fold(workflow.graph, [record.data for record in records])
+        live = Live(row.key, execution_id, workflow, state)
+        live.wake_at = row.wake_at
+        self._remembered.pop(execution_id, None)
+        self._driver.adopt(live)
+        return live
+
+    def _parked(self, wake_at: int) -> None:
+        self._sleeper.parked(wake_at)
+
+    def _ended(self, live: Live) -> None:
+        self._remember(live.state)
+
+    def _recorded(self, live: Live) -> None:
+        followers = self._followers.get(live.state.execution_id)
+        if followers:
+            for news in followers:
+                news.set()
+
+
+def _digest(request: StartRequest) -> str:
+    """What tells a repeated start from another: everything it asks for, whatever the order of keys."""
+    asked = (request.workflow_id, request.version, request.context, request.priority, request.tags)
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

@@ -1,0 +1,73 @@
+"""What expressions of one execution may read, by name; built only as far as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tenuto.core.graph import Node
+from tenuto.core.state import State, StepState
+
+ROOTS = ("context", "input", "steps", "execution", "step")
+
+
+def step_key(state: State, node: Node, step: StepState) -> str:
+    """The key of a step that outgoing calls carry: the same for every attempt until a person has the step redone."""
+    return f"{state.execution_id}/{node.id}/{step.generation}"
+
+
+class Scope(Mapping[str, Any]):
+    """`context`, `input`, `steps`, `execution` and, while performing a step, `step`."""
+
+    __slots__ = ("_node", "_state", "_steps")
+
+    def __init__(self, state: State, node: Node | None) -> None:
+        self._state = state
+        self._node = node
+        self._steps: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        state = self._state
+        if name == "context":
+            return state.context
+        if name == "input":
+            return state.input
+        if name == "steps":
+            return self._all_steps()
+        if name == "execution":
+            return {
+                "id": state.execution_id,
+                "workflowId": state.workflow_id,
+                "version": state.version,
+                "startTime": state.start_time,
+            }
+        if name == "step" and self._node is not None:
+            step = state.steps[self._node.index]
+            return {
+                "id": self._node.id,
+                "attempt": step.attempts,
+                "key": step_key(state, self._node, step),
+            }
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROOTS if self._node is not None else ROOTS[:-1])
+
+    def __len__(self) -> int:
+        return len(ROOTS) - (self._node is None)
+
+    def _all_steps(self) -> dict[str, Any]:
+        if self._steps is None:
+            nodes = self._state.graph.nodes
+            self._steps = {nodes[i].id: _step_facts(step) for i, step in enumerate(self._state.steps)}
+        return self._steps
+
+
+def _step_facts(step: StepState) -> dict[str, Any]:
+    """What expressions see of a step. `result` is there only if it succeeded, `error` only if it failed."""
+    facts: dict[str, Any] = {"status": step.status, "attempts": step.attempts}
+    if step.status == "success":
+        facts["result"] = step.result
+    if step.error is not None:
+        facts["error"] = {"type": step.error.type, "message": step.error.message}
+    return facts
