@@ -11,7 +11,7 @@ from tests.stores.contract import MakeStore, StoreContract
 
 
 class TestSqliteStore(StoreContract):
-    @pytest.fixture(params=["thread"])
+    @pytest.fixture(params=["thread", "process"])
     def make_store(self, tmp_path: Path, request: pytest.FixtureRequest) -> MakeStore:
         writer: WriterKind = request.param
         return lambda: SqliteStore(tmp_path / "tenuto.db", writer=writer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import apsw
 
@@ -40,6 +40,7 @@ from tenuto.stores.sqlite_jobs import (
 )
 from tenuto.stores.sqlite_lock import lock_file
 from tenuto.stores.sqlite_pool import Readers
+from tenuto.stores.sqlite_process import WriterProcess
 from tenuto.stores.sqlite_schema import read_meta
 from tenuto.stores.sqlite_thread import WriterThread
 
@@ -47,13 +48,7 @@ _KEYS_AHEAD = 1 << 20  # keys noted as possibly in use before they are handed ou
 _QUICK_BYTES = 65_536  # of a journal, read on the event loop's thread before the rest is left to another
 _PING_S = 1.0
 
-WriterKind = Literal["thread"]
-
-
-class _Writer(Protocol):
-    async def open(self) -> None: ...
-    def submit(self, job: Job) -> asyncio.Future[Answer]: ...
-    async def close(self) -> None: ...
+WriterKind = Literal["thread", "process"]
 
 
 class SqliteStore:
@@ -71,7 +66,7 @@ class SqliteStore:
     ) -> None:
         self._opening = Opening(os.path.abspath(path), synchronous, vfs)
         self._writer_kind = writer
-        self._writer: _Writer | None = None
+        self._writer: WriterThread | WriterProcess | None = None
         self._readers: Readers | None = None
         self._lock: int | None = None
         self._next_key = 0
@@ -83,7 +78,7 @@ class SqliteStore:
         assert self._lock is None, "a store is opened once"
         self._lock = await lock_file(self._opening.path)
         try:
-            writer = WriterThread(self._opening)
+            writer = self._make_writer(self._lock)
             await writer.open()
             self._writer = writer
             self._readers = _open_readers(self._opening)
@@ -91,6 +86,11 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
+
+    @property
+    def writer_pid(self) -> int | None:
+        """The process id of a writer that is a process of its own."""
+        return self._writer.pid if isinstance(self._writer, WriterProcess) else None
 
     async def close(self) -> None:
         writer, readers, lock = self._writer, self._readers, self._lock
@@ -200,6 +200,11 @@ class SqliteStore:
 
     async def update_outbox(self, sent: Sequence[int], changed: Sequence[OutboxMessage]) -> None:
         _raise_refusal(await self._submit(UpdateOutbox(list(sent), list(changed))))
+
+    def _make_writer(self, lock: int) -> WriterThread | WriterProcess:
+        if self._writer_kind == "thread":
+            return WriterThread(self._opening)
+        return WriterProcess(self._opening, lock)
 
     def _submit(self, job: Job) -> asyncio.Future[Answer]:
         if self._writer is None:

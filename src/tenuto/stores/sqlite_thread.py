@@ -10,7 +10,6 @@ from queue import Empty, SimpleQueue
 
 from tenuto.stores.sqlite_connection import Opening, open_writer
 from tenuto.stores.sqlite_jobs import Answer, Job, Refused
-from tenuto.stores.sqlite_schema import read_meta
 from tenuto.stores.sqlite_writer import Writer
 
 MOST_JOBS = 4096  # a transaction takes no more, so that the first of very many does not wait for the last
@@ -47,9 +46,8 @@ class WriterThread:
 
     def _run(self) -> None:
         try:
-            connection = open_writer(self._opening)
-            number = read_meta(connection, "write_number")
-            writer = Writer(connection)
+            writer = Writer(open_writer(self._opening))
+            number = writer.stored_number()
         except BaseException as error:  # noqa: BLE001 (the thread's boundary: whoever waits for it must hear)
             self._loop.call_soon_threadsafe(_fail, self._opened, error)
             return

@@ -30,6 +30,7 @@ from tenuto.stores.sqlite_jobs import (
     Stored,
     UpdateOutbox,
 )
+from tenuto.stores.sqlite_schema import read_meta
 from tenuto.stores.sqlite_statements import (
     DELETE_MESSAGES,
     INSERT_EXECUTIONS,
@@ -76,6 +77,10 @@ class Writer:
         self._frames_moved = 0
         connection.wal_autocheckpoint(0)
         connection.set_wal_hook(self._note_frames)
+
+    def stored_number(self) -> int:
+        """The number of the last job that is stored."""
+        return read_meta(self._connection, "write_number")
 
     def write(self, jobs: Sequence[Job], number: int) -> list[Answer]:
         """Carry out the jobs in one transaction and answer each. `number` is that of the last job, counted over the
