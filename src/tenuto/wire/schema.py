@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import msgspec
 
-from tenuto.core.path import Path, path_text, quoted
+from tenuto.core.finding import Finding, as_problem
+from tenuto.core.path import Path, quoted
 from tenuto.core.suggest import did_you_mean
 from tenuto.errors import Problem
 
@@ -34,14 +35,6 @@ class Later(NamedTuple):
 
 
 NOTHING_LATER = Later({}, {})
-
-
-class Finding(NamedTuple):
-    """A problem with the path still in parts."""
-
-    path: Path
-    code: str
-    message: str
 
 
 class Checker:
@@ -155,11 +148,6 @@ class Checker:
         while "$ref" in schema:
             schema = self.schema["$defs"][schema["$ref"].rpartition("/")[2]]
         return schema
-
-
-def as_problem(finding: Finding) -> Problem:
-    """The finding with its path as text."""
-    return Problem(path_text(finding.path), finding.code, finding.message)
 
 
 def too_many_problems() -> Finding:

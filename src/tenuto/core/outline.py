@@ -1,0 +1,121 @@
+"""A definition as checks see it: steps by position, edges that may be wrong, and steps that could not be read.
+
+Unlike the compiled graph this takes any definition: unknown names, cycles and doubled ids are left for the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from tenuto.core.definition import Definition, StepSpec
+from tenuto.core.graph import EdgeKind
+from tenuto.core.path import Part, Path
+
+
+class Reference(NamedTuple):
+    """One mention of another step: where (below the step), whom, and what edge it makes."""
+
+    path: Path
+    target: str
+    kind: EdgeKind
+
+
+class Link(NamedTuple):
+    """An edge between two steps that exist, by index. `path` is where it is written (from the document's root)."""
+
+    source: int
+    target: int
+    kind: EdgeKind
+    path: Path
+
+
+class Outline:
+    """The steps that could be read and what is between them.
+
+    `positions` says where each step stands in the document; `elsewhere` holds ids of steps that could not be read;
+    `is_complete` is False where edges may be missing, so that nothing may be concluded from their absence.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        positions: Sequence[int] | None = None,
+        elsewhere: frozenset[str] = frozenset(),
+        is_complete: bool = True,
+    ) -> None:
+        self.definition = definition
+        self.steps = definition.steps
+        self.positions = list(range(len(self.steps))) if positions is None else list(positions)
+        self.elsewhere = elsewhere
+        self.is_complete = is_complete
+        self.index: dict[str, int] = {}
+        for i, step in enumerate(self.steps):
+            self.index.setdefault(step.id, i)
+        self.incoming: list[list[Link]] = [[] for _ in self.steps]
+        self.outgoing: list[list[Link]] = [[] for _ in self.steps]
+        self._connect()
+        self.order = self._topological()
+        """Indexes such that every edge goes forward; shorter than `steps` where there are cycles."""
+
+    def path(self, step: int, *below: Part) -> Path:
+        """The path of a step (by index) or of something in it."""
+        return ("steps", self.positions[step], *below)
+
+    def _connect(self) -> None:
+        controlled: set[tuple[int, int]] = set()
+        for link in self._links(dependencies=False):
+            controlled.add((link.source, link.target))
+            self._add(link)
+        for link in self._links(dependencies=True):
+            if (link.source, link.target) not in controlled:
+                self._add(link)
+
+    def _add(self, link: Link) -> None:
+        self.outgoing[link.source].append(link)
+        self.incoming[link.target].append(link)
+
+    def _links(self, *, dependencies: bool) -> Iterator[Link]:
+        """Each edge between different known steps once, from the one kind of mention or the other."""
+        for i, step in enumerate(self.steps):
+            seen = set()
+            for mention in references(step):
+                other = self.index.get(mention.target)
+                is_dependency = mention.kind is EdgeKind.DEPENDENCY
+                if (
+                    other is None
+                    or other == i
+                    or is_dependency != dependencies
+                    or (other, mention.kind) in seen
+                ):
+                    continue
+                seen.add((other, mention.kind))
+                source, target = (other, i) if is_dependency else (i, other)
+                yield Link(source, target, mention.kind, self.path(i, *mention.path))
+
+    def _topological(self) -> list[int]:
+        missing = [len(links) for links in self.incoming]
+        order = [i for i, count in enumerate(missing) if count == 0]
+        for i in order:  # grows while it is read
+            for link in self.outgoing[i]:
+                missing[link.target] -= 1
+                if missing[link.target] == 0:
+                    order.append(link.target)
+        return order
+
+
+def references(step: StepSpec) -> Iterator[Reference]:
+    """Every mention of another step, in document order."""
+    for k, name in enumerate(step.dependencies):
+        yield Reference(("dependencies", k), name, EdgeKind.DEPENDENCY)
+    for k, name in enumerate(step.on_success):
+        yield Reference(("onSuccess", k), name, EdgeKind.SUCCESS)
+    for k, name in enumerate(step.on_failure):
+        yield Reference(("onFailure", k), name, EdgeKind.FAILURE)
+    for c, case in enumerate(step.cases):
+        for k, name in enumerate(case.next):
+            yield Reference(("cases", c, "next", k), name, EdgeKind.CASE)
+    for k, name in enumerate(() if step.default is UNSET else step.default):
+        yield Reference(("default", k), name, EdgeKind.CASE)
