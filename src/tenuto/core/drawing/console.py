@@ -1,0 +1,223 @@
+"""A picture in characters, top to bottom, for terminals: boxes joined by lines where that fits the width, else one line
+for each step with what it comes after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tenuto.core.drawing.layers import Layout
+from tenuto.core.drawing.parts import GLYPHS, lines, look, step_of
+from tenuto.core.graph import Graph, Node
+from tenuto.core.state import State
+
+MOST_BOXES = 200
+"""Larger workflows are listed, not drawn."""
+
+_UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
+_CHARS = " │││─┘┐┤─└┌├─┴┬┼"
+"""The character for each sum of the directions in which a cell is joined."""
+
+_GAP = 3
+
+
+def terminal(graph: Graph, state: State | None = None, width: int = 100) -> list[str]:
+    """The workflow in lines of at most `width` characters (the list form may be wider)."""
+    if len(graph.nodes) <= MOST_BOXES:
+        layout = Layout(graph)
+        boxes = [_text(node, state) for node in graph.nodes]
+        drawn = _Sheet(layout, boxes).draw()
+        if max(map(len, drawn)) <= width:
+            return drawn + _legend(graph)
+    return _listed(graph, state)
+
+
+def _text(node: Node, state: State | None) -> str:
+    status, detail = look(state, node)
+    step = step_of(state, node)
+    if status is None or step is None:
+        return node.id
+    tries = f" ×{step.attempts}" if step.attempts > 1 else ""
+    more = f" ({detail})" if detail else ""
+    return f"{GLYPHS[status]} {node.id}{tries}{more}"
+
+
+def _legend(graph: Graph) -> list[str]:
+    """What the lines cannot say: which edges are taken only on some outcome."""
+    labelled = [
+        f"  {graph.nodes[line.source].id} ─{line.label}→ {graph.nodes[line.target].id}"
+        for line in lines(graph)
+        if line.label
+    ]
+    return ["", *labelled] if labelled else []
+
+
+def _listed(graph: Graph, state: State | None) -> list[str]:
+    """Each step after those it comes after, with their names."""
+    sources: list[list[str]] = [[] for _ in graph.nodes]
+    for line in lines(graph):
+        via = f" ({line.label})" if line.label else ""
+        sources[line.target].append(graph.nodes[line.source].id + via)
+    layer_of = Layout(graph).layer_of
+    out = []
+    for node in sorted(graph.nodes, key=lambda node: (layer_of[node.index], node.index)):
+        before = sources[node.index]
+        named = ", ".join(before[:4]) + (f" and {len(before) - 4} more" if len(before) > 4 else "")
+        out.append(_text(node, state) + (f"  ← {named}" if named else ""))
+    return out
+
+
+class _Bundle(NamedTuple):
+    """All lines between two layers that lead to the same items: where they start and where they end (columns)."""
+
+    starts: frozenset[int]
+    ends: frozenset[int]
+
+    @property
+    def is_straight(self) -> bool:
+        return self.starts == self.ends and len(self.ends) == 1
+
+    @property
+    def span(self) -> tuple[int, int]:
+        columns = self.starts | self.ends
+        return min(columns), max(columns)
+
+
+class _Sheet:
+    """Boxes in rows of three characters, and between two rows as many tracks as their lines need."""
+
+    def __init__(self, layout: Layout, texts: list[str]) -> None:
+        self.layout = layout
+        self.texts = texts
+        sizes = [_box_width(texts[i]) if i < layout.count else 1 for i in range(len(layout.layer_of))]
+        self.sizes = sizes
+        self.columns = _columns(layout, layout.spread(sizes, _GAP), sizes)
+        self.width = max(self._left(item) + sizes[item] for item in range(len(sizes)))
+
+    def draw(self) -> list[str]:
+        out: list[str] = []
+        for at, layer in enumerate(self.layout.layers):
+            out += self._boxes(layer)
+            if at + 1 < len(self.layout.layers):
+                out += self._lines(layer)
+        return [line.rstrip() for line in out]
+
+    def _left(self, item: int) -> int:
+        return self.columns[item] - self.sizes[item] // 2
+
+    def _boxes(self, layer: list[int]) -> list[str]:
+        rows = [[" "] * self.width for _ in range(3)]
+        for item in layer:
+            if item >= self.layout.count:
+                for row in rows:
+                    row[self.columns[item]] = "│"
+                continue
+            inner = self.sizes[item] - 2
+            bottom = ["─"] * inner
+            if self.layout.after[item]:
+                bottom[self.columns[item] - self._left(item) - 1] = "┬"
+            _put(rows[0], self._left(item), "┌" + "─" * inner + "┐")
+            _put(rows[1], self._left(item), f"│ {self.texts[item]:<{inner - 2}} │")
+            _put(rows[2], self._left(item), "└" + "".join(bottom) + "┘")
+        return ["".join(row) for row in rows]
+
+    def _lines(self, layer: list[int]) -> list[str]:
+        bundles = self._bundles(layer)
+        tracks = _assign_tracks(bundles)
+        height = max(tracks.values(), default=-1) + 1
+        cells = [[0] * self.width for _ in range(height)]
+        for bundle in bundles:
+            _trace(cells, bundle, tracks.get(bundle, height))
+        _bridge(cells, tracks)
+        return ["".join(_CHARS[bits] for bits in row) for row in cells] + [self._heads(layer)]
+
+    def _bundles(self, layer: list[int]) -> list[_Bundle]:
+        starts: dict[frozenset[int], set[int]] = {}
+        for item in layer:
+            ends = frozenset(self.columns[after] for after in self.layout.after[item])
+            if ends:
+                starts.setdefault(ends, set()).add(self.columns[item])
+        return [_Bundle(frozenset(columns), ends) for ends, columns in starts.items()]
+
+    def _heads(self, layer: list[int]) -> str:
+        row = [" "] * self.width
+        for item in layer:
+            for after in self.layout.after[item]:
+                row[self.columns[after]] = "▼" if after < self.layout.count else "│"
+        return "".join(row)
+
+
+def _box_width(text: str) -> int:
+    """Odd, so that a box has a middle column."""
+    return (len(text) + 4) | 1
+
+
+def _put(row: list[str], at: int, text: str) -> None:
+    row[at : at + len(text)] = text
+
+
+def _columns(layout: Layout, centres: list[float], sizes: list[int]) -> list[int]:
+    """The centres as whole columns, still apart."""
+    columns = [0] * len(centres)
+    for layer in layout.layers:
+        free = 0
+        for item in layer:
+            columns[item] = max(round(centres[item]), free + sizes[item] // 2)
+            free = columns[item] - sizes[item] // 2 + sizes[item] + 1
+    return columns
+
+
+def _assign_tracks(bundles: list[_Bundle]) -> dict[_Bundle, int]:
+    """A track for each bundle that is not straight: none shares one with a bundle whose span it meets, and where one
+    ends in a column in which another starts, it runs below it."""
+    tracks: dict[_Bundle, int] = {}
+    waiting = [bundle for bundle in bundles if not bundle.is_straight]
+    while waiting:
+        bundle = next((b for b in waiting if not _above(b, waiting)), waiting[0])
+        waiting.remove(bundle)
+        lowest = max((tracks[other] + 1 for other in _above(bundle, tracks)), default=0)
+        taken = {track for other, track in tracks.items() if _meet(bundle.span, other.span)}
+        tracks[bundle] = next(track for track in range(lowest, lowest + len(taken) + 1) if track not in taken)
+    return tracks
+
+
+def _above(bundle: _Bundle, others: Iterable[_Bundle]) -> list[_Bundle]:
+    """Those that must run above the bundle, so that no line seems to lead where it does not."""
+    return [other for other in others if other is not bundle and (other.starts & bundle.ends) - other.ends]
+
+
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] <= other[1] + 1 and other[0] <= one[1] + 1
+
+
+def _trace(cells: list[list[int]], bundle: _Bundle, track: int) -> None:
+    if bundle.is_straight:
+        _trace_upright(cells, bundle.ends)
+        return
+    _trace_upright(cells[:track], bundle.starts)
+    line = cells[track]
+    left, right = bundle.span
+    for column in range(left, right + 1):
+        line[column] |= (_LEFT if column > left else 0) | (_RIGHT if column < right else 0)
+    for column in bundle.starts:
+        line[column] |= _UP
+    for column in bundle.ends:
+        line[column] |= _DOWN
+    _trace_upright(cells[track + 1 :], bundle.ends)
+
+
+def _trace_upright(rows: list[list[int]], columns: frozenset[int]) -> None:
+    for row in rows:
+        for column in columns:
+            row[column] |= _UP | _DOWN
+
+
+def _bridge(cells: list[list[int]], tracks: dict[_Bundle, int]) -> None:
+    """Where lines of different bundles only cross, let the upright one pass over."""
+    for bundle, track in tracks.items():
+        left, right = bundle.span
+        joined = bundle.starts | bundle.ends
+        for column in range(left + 1, right):
+            if cells[track][column] == _UP | _DOWN | _LEFT | _RIGHT and column not in joined:
+                cells[track][column] = _UP | _DOWN
