@@ -1,0 +1,28 @@
+"""The actions that every Tenuto has."""
+
+from __future__ import annotations
+
+from tenuto.actions.condition import Condition
+from tenuto.actions.delay import Delay
+from tenuto.actions.http_client import HttpCaller
+from tenuto.actions.http_request import HttpRequest
+from tenuto.actions.json_data import RESULT_LIMIT
+from tenuto.actions.noop import Noop
+from tenuto.actions.transform import Transform
+from tenuto.actions.webhook import Webhook
+from tenuto.ports.action import Action
+from tenuto.ports.script import ScriptEngine
+
+
+def built_in_actions(
+    scripts: ScriptEngine, http: HttpCaller, result_limit: int = RESULT_LIMIT
+) -> list[Action]:
+    """One of each, sharing the engine and the connections given. `result_limit` in bytes of JSON."""
+    return [
+        Noop(),
+        HttpRequest(http, result_limit),
+        Delay(),
+        Transform(scripts, result_limit),
+        Condition(scripts, result_limit),
+        Webhook(http),
+    ]

@@ -1,0 +1,81 @@
+"""`delay`: waits as a durable timer, so it holds neither memory nor a task while it waits."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from tenuto.actions.params import BadParams, describe, refuse_unknown
+from tenuto.ports.action import ActionRequest, Outcome, Succeeded, Waiting
+
+LONGEST_MS = 315_360_000_000
+"""Ten years: the longest delay, and how far `until` may lie ahead."""
+
+
+class Delay:
+    """Waits `duration` ms, or until the instant `until`; the result is `{"delayed": ms}`."""
+
+    name = "delay"
+    scripts: frozenset[str] = frozenset()
+    known = frozenset({"duration", "until"})
+
+    def run(self, request: ActionRequest) -> Outcome:
+        try:
+            refuse_unknown(request.params, self.known)
+            delay_ms = _delay(request)
+        except BadParams as problem:
+            return problem.failed()
+        if delay_ms == 0:
+            return Succeeded({"delayed": 0})
+        return Waiting(until=request.now + delay_ms, result={"delayed": delay_ms})
+
+
+def _delay(request: ActionRequest) -> int:
+    params = request.params
+    if ("duration" in params) == ("until" in params):
+        raise BadParams("either `duration` (milliseconds) or `until` (an instant) is needed, not both")
+    if "duration" in params:
+        return _millis("duration", params["duration"], "milliseconds")
+    delay_ms = max(0, _instant(params["until"]) - request.now)
+    if delay_ms > LONGEST_MS:
+        raise BadParams("`until` lies more than ten years ahead")
+    return delay_ms
+
+
+def _instant(until: Any) -> int:
+    if not isinstance(until, str) or _looks_numeric(until):
+        return _millis("until", until, "milliseconds since 1970", longest=None)
+    try:
+        moment = datetime.fromisoformat(until.strip())
+    except ValueError:
+        raise BadParams(
+            "`until` must be milliseconds since 1970 or an ISO 8601 instant as 2030-01-31T09:00:00Z, not "
+            + describe(until)
+        ) from None
+    if moment.tzinfo is None:
+        raise BadParams(
+            f"`until` needs a zone, as in {until}Z or {until}+01:00; without one it names no instant"
+        )
+    return math.ceil(moment.timestamp() * 1000)
+
+
+def _millis(name: str, value: Any, what: str, longest: int | None = LONGEST_MS) -> int:
+    # A template inside a text gives a text, so a number may come as one.
+    if isinstance(value, str) and _looks_numeric(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadParams(f"`{name}` must be a number of {what}, not {describe(value)}")
+    if (isinstance(value, float) and not math.isfinite(value)) or value < 0:
+        raise BadParams(f"`{name}` must be a number of {what}, 0 or more, not {describe(value)}")
+    if longest is not None and value > longest:
+        raise BadParams(f"`{name}` is longer than ten years ({longest} ms)")
+    return math.ceil(value)
+
+
+def _looks_numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

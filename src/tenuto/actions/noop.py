@@ -1,0 +1,23 @@
+"""`noop`: succeeds at once with what it was told to return."""
+
+from __future__ import annotations
+
+from tenuto.actions.params import BadParams, refuse_unknown
+from tenuto.ports.action import ActionRequest, Outcome, Succeeded
+
+
+class Noop:
+    """Returns `params.result`, or null."""
+
+    name = "noop"
+    scripts: frozenset[str] = frozenset()
+    known = frozenset({"result"})
+
+    def run(self, request: ActionRequest) -> Outcome:
+        if not request.params:
+            return Succeeded()
+        try:
+            refuse_unknown(request.params, self.known)
+        except BadParams as problem:
+            return problem.failed()
+        return Succeeded(request.params.get("result"))
