@@ -1,0 +1,1 @@
+"""Benchmarks that are no part of the installed package. `tenuto bench` measures Tenuto itself."""

@@ -1,0 +1,60 @@
+"""`tenuto bench`: its options and its exit code. What measures is loaded when it runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """How the figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A few seconds, for CI: rough figures.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also with 1,000,000 finished executions in the store (minutes).")
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            show_default=False,
+            help="Some figures, separated by commas: throughput, alone, chain, fan, embedded, ready, idle, steps, filled.",
+        ),
+    ] = None,
+    repetitions: Annotated[
+        int | None, typer.Option(min=1, show_default=False, help="How often each is taken (5; 2 when quick).")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            show_default=False,
+            help="Where the data goes: the disk that is measured.",
+        ),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="A table, or JSON.")] = Output.TABLE,
+    check: Annotated[
+        bool, typer.Option("--check", help="End with code 1 when a goal is not reached.")
+    ] = False,
+) -> None:
+    """Measure this machine, and hold the figures against the goals.
+
+    Starts a server of its own on a fresh SQLite file, puts load on it over HTTP, and prints one table. Nothing of
+    yours is touched. Let nothing else run meanwhile: client and server share this machine.
+    """
+    from tenuto.cli.bench.session import print_figures, run  # noqa: PLC0415 - loaded when it runs
+
+    disk, figures = run(quick=quick, full=full, only=only, repetitions=repetitions, within=folder)
+    print_figures(disk, figures, as_json=output is Output.JSON)
+    if check and any(figure.verdict == "short" for figure in figures):
+        raise typer.Exit(1)

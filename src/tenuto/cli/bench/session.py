@@ -1,0 +1,85 @@
+"""One benchmark from beginning to end: a folder on disk, a server, all repetitions in turns, the figures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import uvloop
+from rich.console import Console
+
+from tenuto.cli.bench.disk import Disk, describe_disk, folder_on_disk
+from tenuto.cli.bench.figures import Figure
+from tenuto.cli.bench.filled import FILLED
+from tenuto.cli.bench.measures import MEASURES, QUICK, Bench, Measure, Pace, Sample, figures_of
+from tenuto.cli.bench.report import as_data, machine_sentence, print_table
+from tenuto.cli.bench.server import serving
+from tenuto.errors import ConfigurationError
+
+NAMES = tuple(measure.name for measure in (*MEASURES, FILLED))
+
+
+def run(
+    *, quick: bool, full: bool, only: str | None, repetitions: int | None, within: Path | None
+) -> tuple[Disk, list[Figure]]:
+    """Take the figures, telling how far it is on stderr. Raises ConfigurationError, BenchFailed."""
+    pace = QUICK if quick else Pace()
+    if repetitions is not None:
+        pace = replace(pace, repetitions=repetitions)
+    progress = Console(stderr=True)
+
+    def say(text: str) -> None:
+        progress.print(text, style="dim", highlight=False)
+
+    return uvloop.run(measure(chosen(only, full), pace, within, say))
+
+
+def print_figures(disk: Disk, figures: Sequence[Figure], *, as_json: bool) -> None:
+    """On stdout, as a table or as JSON."""
+    machine = machine_sentence(len(os.sched_getaffinity(0)))
+    if as_json:
+        data = msgspec.json.encode(as_data(figures, disk, machine))
+        sys.stdout.write(msgspec.json.format(data).decode() + "\n")
+    else:
+        print_table(Console(width=None if sys.stdout.isatty() else 120), figures, disk, machine)
+
+
+def chosen(only: str | None, full: bool) -> list[Measure]:
+    """The measurements that were asked for by name; else all, that on a filled store only with `full`. Raises
+    ConfigurationError for a name that is none."""
+    if only is None:
+        return [*MEASURES, *([FILLED] if full else [])]
+    names = [name.strip() for name in only.split(",")]
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise ConfigurationError(f"no such figure: {', '.join(unknown)}. There are {', '.join(NAMES)}.")
+    return [measure for measure in (*MEASURES, FILLED) if measure.name in names]
+
+
+async def measure(
+    measures: Sequence[Measure], pace: Pace, within: Path | None, say: Callable[[str], None]
+) -> tuple[Disk, list[Figure]]:
+    """The figures, in the order of the measurements, and the disk they were taken on. Raises BenchFailed."""
+    with folder_on_disk(within) as folder:
+        disk = describe_disk(folder)
+        say(disk.sentence())
+        shared = folder / "shared"
+        shared.mkdir()
+        async with serving(shared) as server:
+            samples = await _rounds(measures, Bench(folder, pace, server, say))
+    return disk, [figure for each in measures for figure in figures_of(each, samples[each.name])]
+
+
+async def _rounds(measures: Sequence[Measure], bench: Bench) -> dict[str, list[Sample]]:
+    """The first repetition of each measurement, then the second of each."""
+    samples: dict[str, list[Sample]] = {each.name: [] for each in measures}
+    for number in range(bench.pace.repetitions):
+        for each in measures:
+            if number < each.at_most:
+                samples[each.name].append(await each.take(bench))
+        bench.say(f"repetition {number + 1} of {bench.pace.repetitions} done")
+    return samples
