@@ -26,7 +26,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self._started = Counter("tenuto_executions_started", "Executions started.", registry=registry)
         self._ended = Counter("tenuto_executions_ended", "Executions ended.", ["status"], registry=registry)
-        self._steps = Counter("tenuto_steps_ended", "Steps ended.", ["status", "action"], registry=registry)
+        self._steps = Counter("tenuto_steps_ended", "Steps ended.", ["status"], registry=registry)
         self._attempts = Counter("tenuto_attempts", "Attempts started.", registry=registry)
         self._refused = Counter(
             "tenuto_inputs_refused",
@@ -63,7 +63,7 @@ class Metrics:
         self._live = Gauge("tenuto_executions_live", "Executions in memory.", registry=registry)
         self._up = Gauge("tenuto_node_up", "1 while this node takes work.", registry=registry)
         self._ended_by: dict[str, Counter] = {}
-        self._steps_by: dict[tuple[str, str], Counter] = {}
+        self._steps_by: dict[str, Counter] = {}
         self._http_by: dict[tuple[str, int], Histogram] = {}
         self._webhooks_by: dict[str, Counter] = {}
         self._scripts_by: dict[str, Histogram] = {}
@@ -79,11 +79,11 @@ class Metrics:
             child = self._ended_by[status] = self._ended.labels(status)
         child.inc()
 
-    def step_ended(self, status: str, action: str) -> None:
-        """A step of that action ended so. Actions are few: those that this process serves."""
-        child = self._steps_by.get((status, action))
+    def step_ended(self, status: str) -> None:
+        """A step ended so."""
+        child = self._steps_by.get(status)
         if child is None:
-            child = self._steps_by[status, action] = self._steps.labels(status, action)
+            child = self._steps_by[status] = self._steps.labels(status)
         child.inc()
 
     def attempt_started(self) -> None:

@@ -1,0 +1,146 @@
+"""One request on its way through a handler: the request itself, its checked query, its bounded body, and the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from tenuto.api.limits import Limits
+from tenuto.api.problems import MediaTypeRefused
+from tenuto.errors import TooLarge
+from tenuto.observability.metrics import Metrics
+from tenuto.ports.clock import Clock
+from tenuto.ports.host import Host
+from tenuto.wire.json import decode_json
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every handler may use."""
+
+    host: Host
+    clock: Clock
+    limits: Limits
+    metrics: Metrics
+
+
+class Call(Request):
+    """A request to one route. `query` holds every parameter of the route, by name."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        around: Surroundings,
+        path: Mapping[str, str],
+        query: dict[str, Any],
+    ) -> None:
+        super().__init__(scope, receive)
+        self.host = around.host
+        self.around = around
+        self.path = path
+        self.query = query
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return self.around.clock.now()
+
+    def find_header(self, name: bytes) -> str | None:
+        """The first header of that (lower-case) name."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                found: bytes = value
+                return found.decode("latin-1")
+        return None
+
+    async def read_json(self, *, unique_keys: bool = False) -> object:
+        """The body, decoded. Raises Invalid, TooLarge, MediaTypeRefused."""
+        return self._decode(await self.read_body(), unique_keys=unique_keys)
+
+    def _decode(self, body: bytes, *, unique_keys: bool = False) -> object:
+        limits = self.around.limits
+        return decode_json(
+            body, max_bytes=limits.body_bytes, max_depth=limits.json_depth, unique_keys=unique_keys
+        )
+
+    async def read_optional_json(self) -> object:
+        """The body decoded, or None where nothing was sent. Raises as `read_json`."""
+        if not self._has_body():
+            return None
+        body = await self.read_body()
+        return self._decode(body) if body else None
+
+    async def read_body(self) -> bytes:
+        """The body's bytes, never more than the limit. Raises TooLarge, MediaTypeRefused."""
+        most = self.around.limits.body_bytes
+        self._check_head(most)
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) > most:
+                _refuse_size(most)
+            return body
+        return await self._read_rest(message, most)
+
+    def _has_body(self) -> bool:
+        if self.find_header(b"transfer-encoding") is not None:
+            return True
+        return self.find_header(b"content-length") not in (None, "0")
+
+    async def _read_rest(self, message: Mapping[str, Any], most: int) -> bytes:
+        parts = bytearray()
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            parts += message.get("body", b"")
+            if len(parts) > most:
+                _refuse_size(most)
+            if not message.get("more_body"):
+                return bytes(parts)
+            message = await self._receive()
+
+    def _check_head(self, most: int) -> None:
+        for key, value in self.scope["headers"]:
+            if key == b"content-type":
+                if value != b"application/json":
+                    check_media_type(value.decode("latin-1"))
+            elif key == b"content-length":
+                if value.isdigit() and int(value[:20]) > most:
+                    _refuse_size(most)
+            elif key == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                raise MediaTypeRefused("Compressed bodies are not read; send the JSON as it is.")
+
+
+def check_media_type(declared: str) -> None:
+    """Accept JSON in UTF-8, by any of its media types. Raises MediaTypeRefused with what to send instead."""
+    media_type, _, rest = declared.partition(";")
+    kind = media_type.strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        charset = rest.partition("charset=")[2].partition(";")[0].strip().strip('"').lower()
+        if charset not in ("", "utf-8", "utf8", "us-ascii"):
+            raise MediaTypeRefused(f"The body must be UTF-8, not {charset[:40]}.")
+    elif "yaml" in kind:
+        raise MediaTypeRefused("YAML is not supported yet; send JSON with Content-Type: application/json.")
+    elif kind == "application/x-www-form-urlencoded":
+        raise MediaTypeRefused(
+            "The body is declared as a form, as curl -d does by itself; add -H 'Content-Type: application/json'."
+        )
+    else:
+        raise MediaTypeRefused(
+            f"The body must be JSON with Content-Type: application/json, not {kind[:100] or 'nothing'}."
+        )
+
+
+def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(_encode(data), status, headers, "application/json")
+
+
+def _refuse_size(most: int) -> NoReturn:
+    raise TooLarge(f"The body has more than {most:,} bytes, the most that is taken.")

@@ -1,0 +1,174 @@
+"""The route table's types, and finding the route of a request.
+
+Starlette's router tries patterns one by one and knows one route's methods only, so its 405 names the wrong `Allow` where
+calls share a path. Here a path leads to all its methods by one look-up for fixed paths and one comparison per pattern
+of the same length for the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from tenuto.api import query
+from tenuto.api.call import Call
+from tenuto.api.problems import MethodRefused
+from tenuto.api.query import Parameter
+from tenuto.core.definition import ID_PATTERN
+from tenuto.errors import NotFound
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+_ID = re.compile(ID_PATTERN)
+_VERSIONED_ID = re.compile(ID_PATTERN.removesuffix("$") + r"(@[1-9][0-9]{0,8})?$")
+
+
+class Placeholder(NamedTuple):
+    """What may stand for a name in braces in a path, and what it names."""
+
+    noun: str
+    pattern: re.Pattern[str]
+
+
+PLACEHOLDERS = {
+    "workflowId": Placeholder("workflow", _VERSIONED_ID),
+    "executionId": Placeholder("execution", _ID),
+    "messageId": Placeholder("dead webhook", re.compile(r"^[0-9]{1,18}$")),
+}
+
+
+class Reply(NamedTuple):
+    """One thing a call may answer: its status, what that means, the type of its JSON (or a tuple of alternatives), and its
+    media types."""
+
+    status: int
+    meaning: str
+    content: Any = None
+    media_types: tuple[str, ...] = ("application/json",)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Route:
+    """One call of the API, with all that its description says of it."""
+
+    __slots__ = (
+        "body", "body_required", "default_query", "description", "handler", "header_parameters", "is_stream", "method",
+        "parameters", "path", "replies", "segments", "summary", "tag",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        tag: str,
+        summary: str,
+        replies: Sequence[Reply],
+        description: str = "",
+        parameters: Sequence[Parameter] = (),
+        header_parameters: Sequence[Parameter] = (),
+        body: Any = None,
+        body_required: bool = True,
+        is_stream: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.handler = handler
+        self.tag = tag
+        self.summary = summary
+        self.description = description
+        self.replies = tuple(replies)
+        self.parameters = tuple(parameters)
+        self.header_parameters = tuple(header_parameters)
+        self.default_query = query.defaults(parameters)
+        self.body = body
+        self.body_required = body_required
+        self.is_stream = is_stream
+        self.segments = tuple(path.split("/"))
+
+    def read_query(self, raw: bytes) -> dict[str, Any]:
+        """The checked query. Raises Invalid."""
+        return query.read(self.parameters, raw) if raw else self.default_query
+
+
+class Found(NamedTuple):
+    """The route of a request and the values of its path's placeholders."""
+
+    route: Route
+    path: Mapping[str, str]
+
+
+Methods = dict[str, Route]
+
+
+class Table:
+    """All routes, ready to be found."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
+        self._fixed: dict[str, Methods] = {}
+        self._patterns: dict[int, dict[tuple[str, ...], Methods]] = {}
+        for route in routes:
+            if "{" in route.path:
+                group = self._patterns.setdefault(len(route.segments), {})
+                group.setdefault(route.segments, {})[route.method] = route
+            else:
+                self._fixed.setdefault(route.path, {})[route.method] = route
+
+    def find(self, method: str, path: str) -> Found:
+        """The route for this method and decoded path; HEAD finds GET. Raises NotFound, MethodRefused."""
+        wanted = "GET" if method == "HEAD" else method
+        fixed = self._fixed.get(path)
+        if fixed is not None and wanted in fixed:
+            return Found(fixed[wanted], _NOTHING)
+        segments = tuple(path.split("/"))
+        for pattern, methods in self._patterns.get(len(segments), {}).items():
+            values = _match(pattern, segments)
+            if values is not None and wanted in methods:
+                _check_ids(values)
+                return Found(methods[wanted], values)
+        allow = self.allowed(path)
+        if not allow:
+            raise NotFound(f"There is nothing at {path[:200]}; GET /openapi.json lists every call.")
+        listed = ", ".join(allow)
+        raise MethodRefused(
+            f"{method} is not possible here; {listed} {'are' if len(allow) > 1 else 'is'}.", listed
+        )
+
+    def allowed(self, path: str) -> list[str]:
+        """The methods that the path takes, OPTIONS among them; none where there is no such path."""
+        segments = tuple(path.split("/"))
+        methods = dict(self._fixed.get(path, {}))
+        for pattern, more in self._patterns.get(len(segments), {}).items():
+            if _match(pattern, segments) is not None:
+                methods |= more
+        if not methods:
+            return []
+        head = {"HEAD"} if "GET" in methods else set()
+        return sorted({*methods, *head, "OPTIONS"})
+
+
+_NOTHING: Mapping[str, str] = {}
+
+
+def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:
+    values = {}
+    for expected, given in zip(pattern, segments, strict=True):
+        if expected == given:
+            continue
+        if not expected.startswith("{") or not given:
+            return None
+        values[expected[1:-1]] = given
+    return values
+
+
+def _check_ids(values: Mapping[str, str]) -> None:
+    """An id that no thing can have is not looked for. Raises NotFound."""
+    for name, value in values.items():
+        expected = PLACEHOLDERS[name]
+        if not expected.pattern.fullmatch(value):
+            raise NotFound(f"There is no {expected.noun} `{value[:128]}`.")

@@ -1,0 +1,58 @@
+"""A host's telemetry as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from tenuto.core import events as ev
+from tenuto.observability.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+_STEP_ENDS: dict[type[ev.Event], str] = {
+    ev.StepSucceeded: "success",
+    ev.StepFailed: "failed",
+    ev.StepSkipped: "skipped",
+    ev.StepCancelled: "cancelled",
+}
+_ENDS: dict[type[ev.Event], str] = {
+    ev.ExecutionCompleted: "completed",
+    ev.ExecutionFailed: "failed",
+    ev.ExecutionCancelled: "cancelled",
+}
+
+
+class MeasuredTelemetry:
+    """Counts and times into `Metrics`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def recorded(self, workflow_id: str, events: Sequence[ev.AnyEvent]) -> None:
+        """Count what these events say has begun or ended."""
+        metrics = self._metrics
+        for event in events:
+            kind = type(event)
+            if kind is ev.StepStarted:
+                metrics.attempt_started()
+            elif kind in _STEP_ENDS:
+                metrics.step_ended(_STEP_ENDS[kind])
+            elif kind is ev.ExecutionStarted:
+                metrics.execution_started()
+            elif kind in _ENDS:
+                metrics.execution_ended(_ENDS[kind])
+
+    def committed(self, records: int, seconds: float) -> None:
+        """Time one commit."""
+        self._metrics.committed(seconds, records)
+
+    def refused(self, workflow_id: str, why: str) -> None:
+        """Count it, and say so in the log: a report that comes too late may be news to somebody."""
+        self._metrics.input_refused()
+        _log.info("input_refused", workflow=workflow_id, why=why)
+
+    def live(self, count: int) -> None:
+        """Show how many executions are in memory."""
+        self._metrics.executions_live(count)
