@@ -1,5 +1,7 @@
-"""A definition in its one canonical spelling: what equals a default is left out and keys are sorted, so documents that
-mean the same are the same bytes and the same version."""
+"""A definition in its one canonical spelling, so that documents that mean the same are the same bytes and the same
+version: fields in their own order, keys of free data sorted, and what equals a default left out, but for the few
+fields of a step that readers of a definition count on.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,16 @@ from typing import Any
 
 import msgspec
 
-from tenuto.core.definition import Definition
+from tenuto.core.definition import Definition, StepSpec
+
+_ALWAYS_WRITTEN: dict[type[msgspec.Struct], frozenset[str]] = {
+    StepSpec: frozenset({"type", "action", "params", "dependencies"})
+}
 
 
 def canonical_json(definition: Definition) -> bytes:
     """The definition's canonical JSON; decoding it gives an equal definition."""
-    return msgspec.json.encode(without_defaults(definition), order="sorted")
+    return msgspec.json.encode(_written(definition))
 
 
 def digest_of(canonical: bytes) -> str:
@@ -22,27 +28,31 @@ def digest_of(canonical: bytes) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def without_defaults(value: Any) -> Any:
-    """A part of a definition as JSON data in the order of its fields, without what equals a default. (`omit_defaults`
-    compares by identity, so it would keep a written-out 30000.)"""
+def _written(value: Any) -> Any:
+    """A part of a definition as it is written. (`omit_defaults` compares by identity, so it would keep a 30000 that
+    equals the default.)"""
     if isinstance(value, msgspec.Struct):
         given = (
             (name, getattr(value, attribute), default) for name, attribute, default in _fields(type(value))
         )
-        return {name: without_defaults(member) for name, member, default in given if member != default}
+        return {name: _written(member) for name, member, default in given if member != default}
     if isinstance(value, tuple):
-        return [without_defaults(item) for item in value]
+        return [_written(item) for item in value]
+    if isinstance(value, dict | list):
+        return msgspec.Raw(msgspec.json.encode(value, order="sorted"))
     return value
 
 
 @cache
 def _fields(struct: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
-    """Each field's name in JSON, its attribute, and its default (NODEFAULT where there is none)."""
+    """Each field's name in JSON, its attribute, and the default that is not written (NODEFAULT where there is none)."""
+    always = _ALWAYS_WRITTEN.get(struct, frozenset())
     return [
-        (
-            field.encode_name,
-            field.name,
-            field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory(),
-        )
+        (field.encode_name, field.name, msgspec.NODEFAULT if field.encode_name in always else _default(field))
         for field in msgspec.structs.fields(struct)
     ]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    made = field.default_factory is not msgspec.NODEFAULT
+    return field.default_factory() if made else field.default

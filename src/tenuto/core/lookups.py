@@ -80,6 +80,8 @@ def _unknown_name(outline: Outline, name: str, scope: frozenset[str]) -> str:
 def check_lookups(outline: Outline, lookups: list[Lookup]) -> tuple[list[Finding], list[Finding]]:
     """Problems (a step reads one that does not come before it) and doubts (the result may be absent). The outline must
     be complete and free of cycles."""
+    if not lookups:
+        return [], []
     ancestry = Ancestry(outline, (lookup.step for lookup in lookups))
     completed = sure_when_completed(outline) if any(lookup.reader is None for lookup in lookups) else []
     problems: list[Finding] = []

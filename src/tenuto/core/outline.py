@@ -5,7 +5,7 @@ Unlike the compiled graph this takes any definition: unknown names, cycles and d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -24,12 +24,12 @@ class Reference(NamedTuple):
 
 
 class Link(NamedTuple):
-    """An edge between two steps that exist, by index. `path` is where it is written (from the document's root)."""
+    """An edge between two steps that exist, by index. `at` is where it is written, below the step that writes it."""
 
     source: int
     target: int
     kind: EdgeKind
-    path: Path
+    at: Path
 
 
 class Outline:
@@ -64,36 +64,33 @@ class Outline:
         """The path of a step (by index) or of something in it."""
         return ("steps", self.positions[step], *below)
 
+    def path_of(self, link: Link) -> Path:
+        """Where an edge is written."""
+        return self.path(link.target if link.kind is EdgeKind.DEPENDENCY else link.source, *link.at)
+
     def _connect(self) -> None:
         controlled: set[tuple[int, int]] = set()
-        for link in self._links(dependencies=False):
-            controlled.add((link.source, link.target))
-            self._add(link)
-        for link in self._links(dependencies=True):
-            if (link.source, link.target) not in controlled:
-                self._add(link)
+        for i, step in enumerate(self.steps):
+            for mention, other in self._others(i, control_references(step)):
+                controlled.add((i, other))
+                self._add(Link(i, other, mention.kind, mention.path))
+        for i, step in enumerate(self.steps):
+            for mention, other in self._others(i, dependency_references(step)):
+                if (other, i) not in controlled:
+                    self._add(Link(other, i, mention.kind, mention.path))
+
+    def _others(self, i: int, mentions: Iterable[Reference]) -> Iterator[tuple[Reference, int]]:
+        """The mentions of other steps that exist, each step and kind once."""
+        seen = set()
+        for mention in mentions:
+            other = self.index.get(mention.target)
+            if other is not None and other != i and (other, mention.kind) not in seen:
+                seen.add((other, mention.kind))
+                yield mention, other
 
     def _add(self, link: Link) -> None:
         self.outgoing[link.source].append(link)
         self.incoming[link.target].append(link)
-
-    def _links(self, *, dependencies: bool) -> Iterator[Link]:
-        """Each edge between different known steps once, from the one kind of mention or the other."""
-        for i, step in enumerate(self.steps):
-            seen = set()
-            for mention in references(step):
-                other = self.index.get(mention.target)
-                is_dependency = mention.kind is EdgeKind.DEPENDENCY
-                if (
-                    other is None
-                    or other == i
-                    or is_dependency != dependencies
-                    or (other, mention.kind) in seen
-                ):
-                    continue
-                seen.add((other, mention.kind))
-                source, target = (other, i) if is_dependency else (i, other)
-                yield Link(source, target, mention.kind, self.path(i, *mention.path))
 
     def _topological(self) -> list[int]:
         missing = [len(links) for links in self.incoming]
@@ -107,9 +104,19 @@ class Outline:
 
 
 def references(step: StepSpec) -> Iterator[Reference]:
-    """Every mention of another step, in document order."""
+    """Every mention of another step."""
+    yield from dependency_references(step)
+    yield from control_references(step)
+
+
+def dependency_references(step: StepSpec) -> Iterator[Reference]:
+    """Mentions of steps that come before this one."""
     for k, name in enumerate(step.dependencies):
         yield Reference(("dependencies", k), name, EdgeKind.DEPENDENCY)
+
+
+def control_references(step: StepSpec) -> Iterator[Reference]:
+    """Mentions of steps that this one leads to."""
     for k, name in enumerate(step.on_success):
         yield Reference(("onSuccess", k), name, EdgeKind.SUCCESS)
     for k, name in enumerate(step.on_failure):

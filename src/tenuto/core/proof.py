@@ -34,12 +34,7 @@ def is_by_condition(step: StepSpec) -> bool:
 
 def never_live(outline: Outline, link: Link) -> bool:
     """Whether the edge leads out of a decision to a step that no case names: it is never chosen."""
-    source = outline.steps[link.source]
-    if not is_decision(source):
-        return False
-    if is_by_condition(source):
-        return link.kind is EdgeKind.DEPENDENCY
-    return link.kind in (EdgeKind.DEPENDENCY, EdgeKind.SUCCESS)
+    return link.kind is EdgeKind.DEPENDENCY and is_decision(outline.steps[link.source])
 
 
 def find_impossible(outline: Outline) -> Iterator[Finding]:
@@ -53,8 +48,8 @@ def find_impossible(outline: Outline) -> Iterator[Finding]:
         links = [link for link in outline.incoming[i] if link.source not in impossible]
         if finding is None and links:
             masks[i] = forks.needed(outline.steps[i].join, links, masks)
-            if contradiction := forks.contradiction(masks[i]):
-                finding = _contradiction(outline, i, contradiction)
+            fork = forks.contradiction(masks[i])
+            finding = None if fork is None else _contradiction(outline, i, fork)
         if finding is not None:
             yield finding
         if finding is not None or (outline.incoming[i] and _cannot_follow(outline, i, impossible)):
@@ -80,7 +75,7 @@ def _check_edges(outline: Outline, i: int) -> Finding | None:
         f"`{step.id}` can never run: the decision `{source.id}` only leads to steps that it names. "
         f"Name `{step.id}` in {where} of `{source.id}`."
     )
-    return Finding(dead[0].path, "never_runs", message)
+    return Finding(outline.path_of(dead[0]), "never_runs", message)
 
 
 def _cannot_follow(outline: Outline, i: int, impossible: set[int]) -> bool:
@@ -185,13 +180,14 @@ def _case_options(step: StepSpec) -> dict[str, list[int]]:
     return chosen
 
 
-def _options_of(source: StepSpec, kind: EdgeKind, options: int) -> tuple[int, ...]:
-    """The options of the source under which an edge that is no case is live."""
+def _options_of(source: StepSpec, kind: EdgeKind, options: int) -> Iterable[int]:
+    """The options of the source under which an edge that is no case is live; all of them where that is another
+    check's concern."""
     failure = options - 1
     if kind is EdgeKind.FAILURE:
         return (failure,)
-    if is_decision(source):
-        return (0,) if is_by_condition(source) and kind is EdgeKind.SUCCESS else ()
+    if is_decision(source) and not (is_by_condition(source) and kind is EdgeKind.SUCCESS):
+        return range(options)
     if kind is EdgeKind.DEPENDENCY and continues_on_failure(source):
         return (0, failure)
     return (0,)

@@ -13,9 +13,9 @@ from tenuto.core.cycles import cycle_text, find_cycles
 from tenuto.core.definition import Definition, StepSpec
 from tenuto.core.finding import Finding, as_problem
 from tenuto.core.lookups import check_lookups, check_names, find_lookups, unserved
-from tenuto.core.outline import Outline, references
+from tenuto.core.outline import Link, Outline, references
 from tenuto.core.params import BUILT_IN, LATER_ACTIONS, check_params
-from tenuto.core.path import Path, path_text, quoted
+from tenuto.core.path import path_text, quoted
 from tenuto.core.proof import find_impossible
 from tenuto.core.sources import ScriptKind, Source, find_sources
 from tenuto.core.suggest import did_you_mean
@@ -102,10 +102,11 @@ def as_warning(finding: Finding) -> Warning_:
 
 def in_document_order(findings: Iterable[Finding]) -> list[Finding]:
     """What concerns the whole first, then step by step; doubled ones once."""
-    return sorted(dict.fromkeys(findings), key=lambda finding: _place(finding.path))
+    return sorted(dict.fromkeys(findings), key=_place)
 
 
-def _place(path: Path) -> int:
+def _place(finding: Finding) -> int:
+    path = finding.path
     return path[1] if len(path) > 1 and path[0] == "steps" and isinstance(path[1], int) else -1
 
 
@@ -185,17 +186,19 @@ def _check_decision(step: StepSpec) -> Iterator[_FieldProblem]:
         yield "cases", "no_targets", 'The decision has no cases: add `cases` as [{"when": …, "next": […]}].'
     elif not any(case.next for case in step.cases) and not step.default:
         yield "cases", "no_targets", "The decision leads nowhere: name steps in `next` of its cases."
-    if step.params:
+    if step.params and step.action == "noop":
         yield "params", "conflict", "A decision with cases takes no params."
     if step.on_success:
         message = "A decision goes where its cases lead; name these steps in `cases` or `default`."
         yield "onSuccess", "conflict", message
 
 
-def _cycle_problem(outline: Outline, cycle: list[Any]) -> Finding:
+def _cycle_problem(outline: Outline, cycle: list[Link]) -> Finding:
     text = cycle_text(outline, cycle)
     return Finding(
-        cycle[-1].path, "cycle", f"These steps wait for one another: {text}. Take out one of the edges."
+        outline.path_of(cycle[-1]),
+        "cycle",
+        f"These steps wait for one another: {text}. Take out one of the edges.",
     )
 
 

@@ -121,8 +121,8 @@ def parse_definition(document: object, known_actions: Collection[str]) -> Parsed
 
 
 def _listed(findings: list[Finding]) -> list[Problem]:
-    ordered = in_document_order(findings)
-    if len(ordered) > MAX_PROBLEMS:
+    ordered = [finding for finding in in_document_order(findings) if finding != too_many_problems()]
+    if len(findings) > MAX_PROBLEMS:
         ordered = [*ordered[:MAX_PROBLEMS], too_many_problems()]
     return [as_problem(finding) for finding in ordered]
 
