@@ -7,29 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
-from tenuto.core.commands import AbandonAttempt, ComputeOutput, RunAttempt
+from tenuto.core.commands import AbandonAttempt, ComputeOutput, Message, RunAttempt
 from tenuto.core.decide import Decision, decide, lost_attempts
 from tenuto.core.definition import INFRA_ATTEMPTS, Definition
 from tenuto.core.events import StepError
 from tenuto.core.graph import Graph, compile_graph
-from tenuto.core.state import State, StepState, apply, next_wake
+from tenuto.core.state import State, StepState, next_wake
+from tenuto.journal.codec import Entry, decode, encode
+from tenuto.journal.fold import fold
 from tests.model.generate import Case, Draws
 
 WAIT_MS = 7_000
 """How long steps that wait on a timer wait."""
-
-
-class Entry(NamedTuple):
-    """One decision as the journal keeps it."""
-
-    at: int
-    events: list[ev.AnyEvent]
 
 
 class Drive:
@@ -42,9 +37,10 @@ class Drive:
         self.graph: Graph = compile_graph(msgspec.convert(case.definition, Definition))
         self.state = State(self.graph)
         self.now = 1_000
-        self.journal: list[Entry] = []
+        self.journal: list[bytes] = []
         self.running: list[RunAttempt] = []
         self.sent: list[inp.AttemptEnded] = []
+        self.messages: list[Message] = []
         self.lost: Counter[str] = Counter()
         self.output_wanted = False
 
@@ -53,11 +49,13 @@ class Drive:
     def start(self) -> Decision:
         return self.decide([inp.Start(execution_id="e1", context=self.case.context)])
 
-    def decide(self, inputs: Sequence[inp.Input]) -> Decision:
+    def decide(self, inputs: Sequence[inp.Input], *, hold: bool = False) -> Decision:
         """Hand the inputs to the core, keep what it says as a journal would, and do as it commands."""
-        decision = decide(self.state, inputs, self.now)
+        decision = decide(self.state, inputs, self.now, hold=hold)
         if decision.events:
-            self.journal.append(Entry(self.now, list(decision.events)))
+            self.journal.append(encode(self.now, decision.events))
+            self.state.seq += 1
+        self.messages += decision.messages
         for command in decision.commands:
             match command:
                 case RunAttempt():
@@ -66,6 +64,7 @@ class Drive:
                     self.running = [given for given in self.running if tuple(given) != tuple(command)]
                 case ComputeOutput():
                     self.output_wanted = True
+        self.output_wanted = self.output_wanted and not self.state.is_terminal
         return decision
 
     @property
@@ -115,7 +114,7 @@ class Drive:
         self.running.clear()
         lost: list[inp.Input] = []
         for given in lost_attempts(self.state):
-            counted = self.state.steps[given.step].infra < INFRA_ATTEMPTS and not self.draws.chance(30)
+            counted = self.state.steps[given.step].lost < INFRA_ATTEMPTS and not self.draws.chance(30)
             self.lost[self.graph.nodes[given.step].id] += 1
             lost.append(given._replace(counted=counted))
         self.decide(lost)
@@ -125,7 +124,7 @@ class Drive:
         step_id = self.graph.nodes[given.step].id
         truth = self.case.conditions.get(step_id, True)
         if truth == "error":
-            return failed("expression")
+            return inp.Failed(StepError("expression", "scripted"), retry=False)
         if not truth:
             return inp.ConditionFalse()
         script = self.case.scripts[step_id]
@@ -149,15 +148,16 @@ class Drive:
 
     def fold(self) -> State:
         """The state that the journal alone gives."""
-        state = State(self.graph)
-        for entry in self.journal:
-            for event in entry.events:
-                apply(state, event, entry.at)
-        return state
+        return fold(self.graph, self.journal)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The journal, read back."""
+        return [decode(record) for record in self.journal]
 
     @property
     def events(self) -> list[ev.AnyEvent]:
-        return [event for entry in self.journal for event in entry.events]
+        return [event for entry in self.entries for event in entry.events]
 
     def step(self, step_id: str) -> StepState:
         return self.state.step(step_id)

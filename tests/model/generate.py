@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
@@ -20,10 +22,21 @@ ACTION = "scripted"
 """The action of every step whose attempts follow the script."""
 
 ERRORS = ("http.503", "http.429", "http.404", "network", "timeout", "script", "rejected", "worker.Broken")
-PATTERNS = ("*", "http", "http.5xx", "http.503", "network", "timeout", "worker", "worker.Broken")
+PATTERNS = (
+    "*",
+    "http",
+    "http.5xx",
+    "http.503",
+    "network",
+    "timeout",
+    "worker",
+    "worker.Broken",
+    "expression",
+)
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """A definition and all that happens to its executions. `scripts` gives each step's attempts (an error's
     type, or `ok`; the last goes on for ever), `waits` the steps that wait on a timer before they succeed,
     `conditions` the truth of each `when`, `branches` and `cases` those of the decisions. `context` is a
@@ -36,11 +49,11 @@ class Case(NamedTuple):
     branches: dict[str, bool]
     cases: dict[str, tuple[bool, ...]]
 
-    @property
+    @cached_property
     def steps(self) -> dict[str, dict[str, Any]]:
         return {step["id"]: step for step in self.definition["steps"]}
 
-    @property
+    @cached_property
     def oracle(self) -> dict[str, rules.Outcome]:
         """How each step ends if it runs."""
         return {step_id: self.outcome_of(step_id) for step_id in self.steps}
@@ -63,7 +76,7 @@ class Case(NamedTuple):
         policy: dict[str, Any] = self.steps[step_id].get("retryPolicy", default)
         return policy
 
-    @property
+    @cached_property
     def context(self) -> dict[str, Any]:
         """What the expressions of the definition read. A `when` that must be an error finds nothing."""
         return {
@@ -111,7 +124,14 @@ def random_case(rng: random.Random, shape: Shape = ANY_SHAPE) -> Case:
 @st.composite
 def cases(draw: st.DrawFn, shape: Shape = ANY_SHAPE) -> Case:
     """Cases for property tests; fewer steps and plainer features when they shrink."""
-    return _Builder(Draws(lambda low, high: draw(st.integers(low, high))), shape).build()
+    return _Builder(Draws(lambda low, high: draw(integers(low, high))), shape).build()
+
+
+@cache
+def integers(low: int, high: int) -> st.SearchStrategy[int]:
+    """The whole numbers from low to high, as a strategy made once: making it costs more than drawing from
+    it."""
+    return st.integers(low, high)
 
 
 Nature = Literal["task", "condition", "cases"]
@@ -181,7 +201,7 @@ class _Builder:
         ways = [self._connect(source, kind, step) for source, kind in draws.some(before, 4)]
         step |= self._join(ways)
         step |= self._lenience() | self._when(step_id)
-        if nature == "task" and draws.chance(30):
+        if nature == "task" and draws.chance(60 if self.conditions.get(step_id) == "error" else 30):
             step["retryPolicy"] = self._policy()
         self.steps.append(step)
         self.natures.append(nature)

@@ -73,7 +73,7 @@ class Prediction(NamedTuple):
     execution: Literal["completed", "failed"] | None
 
 
-# --- steps --------------------------------------------------------------------------------------------------
+# --- steps ---------------------------------------------------------------------------------------------------
 
 
 def is_decision(step: Step) -> bool:
@@ -103,7 +103,7 @@ def chosen_by_cases(step: Step, truths: tuple[bool, ...]) -> Outcome:
     return ("chose", tuple(step["default"])) if "default" in step else FAIL
 
 
-# --- edges --------------------------------------------------------------------------------------------------
+# --- edges ---------------------------------------------------------------------------------------------------
 
 
 def edges_of(definition: Mapping[str, Any]) -> list[Edge]:
@@ -160,7 +160,7 @@ def fate_of(edge: Edge, source: Step, end: Standing | None) -> Fate | None:
     return FATES[end.kind, edge.kind]
 
 
-# --- joins --------------------------------------------------------------------------------------------------
+# --- joins ---------------------------------------------------------------------------------------------------
 
 
 class Incoming(NamedTuple):
@@ -258,7 +258,7 @@ JOINS: dict[str, Callable[[Incoming], Verdict]] = {
 }
 
 
-# --- the fixed point ----------------------------------------------------------------------------------------
+# --- the fixed point -----------------------------------------------------------------------------------------
 
 
 def predict(
@@ -331,7 +331,7 @@ def _execution_end(
     return "failed" if failed else "completed"
 
 
-# --- stopping early, and going on ---------------------------------------------------------------------------
+# --- stopping early, and going on ----------------------------------------------------------------------------
 
 
 def possible_ends(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Verbosity, given, note, settings
@@ -18,9 +19,9 @@ from tenuto.core.state import TERMINAL_STEP
 from tests.model import rules
 from tests.model.attempts import attempts_made, delay_before
 from tests.model.drive import Drive, contents, kind_of
-from tests.model.generate import Case, Draws, Shape, cases
+from tests.model.generate import Case, Draws, Shape, cases, integers
 
-EXAMPLES = int(os.environ.get("TENUTO_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("TENUTO_EXAMPLES", "120"))
 
 campaign = settings(
     max_examples=EXAMPLES,
@@ -37,7 +38,7 @@ SMALL = Shape(most_steps=12, stops=("continue", "drain", "cancel"))
 def drive_of(case: Case, data: st.DataObject) -> Drive:
     """An execution of the case whose timing hypothesis chooses."""
     note(f"definition: {case.definition}")
-    return Drive(case, Draws(lambda low, high: data.draw(st.integers(low, high))))
+    return Drive(case, Draws(lambda low, high: data.draw(integers(low, high))))
 
 
 def predicted(case: Case) -> rules.Prediction:
@@ -45,13 +46,13 @@ def predicted(case: Case) -> rules.Prediction:
 
 
 def assert_ended_as_predicted(drive: Drive, prediction: rules.Prediction) -> None:
-    """Every step's status, skip reason and cause, and the execution's status and error."""
+    """Every step's status and why, and the execution's status."""
     for step_id, end in prediction.steps.items():
         step = drive.step(step_id)
         assert isinstance(end, rules.End)
         assert step.status == end.status, step_id
-        if end.status == "skipped":
-            assert step.reason in end.reasons, step_id
+        assert step.reason in end.reasons if end.status == "skipped" else step.reason is None, step_id
+        assert (step.error is not None) == (end.status == "failed"), step_id
     assert drive.state.status == prediction.execution
 
 
@@ -102,11 +103,29 @@ def test_steps_make_the_attempts_that_their_policy_allows_when_it_says(
             assert step.attempts == 1, step_id
         elif step_id not in case.cases:
             assert step.attempts == attempts_made(case.policy_of(step_id), case.scripts[step_id])[0], step_id
-    for at, events in drive.journal:
+    for at, events in drive.entries:
         for event in events:
             if isinstance(event, ev.AttemptFailed):
                 delay = delay_before(case.policy_of(event.step), event.attempt + 1)
                 assert abs(event.retry_at - at - delay) <= 0.5, event
+
+
+def test_a_condition_that_is_an_error_is_not_tried_again_whatever_the_policy_says() -> None:
+    policy = {"maxAttempts": 3, "retryOn": ["*"]}
+    step = {"id": "s0", "when": "input.when.s0", "retryPolicy": policy}
+    case = Case(
+        definition={"id": "w", "steps": [step]},
+        scripts={"s0": ("ok",)},
+        waits=frozenset(),
+        conditions={"s0": "error"},
+        branches={},
+        cases={},
+    )
+    drive = Drive(case, Draws(lambda low, high: low))
+    drive.start()
+    drive.finish()
+    assert drive.step("s0").status == "failed"
+    assert drive.step("s0").attempts == 1
 
 
 @given(cases(ANY_STOP), st.data())
@@ -172,12 +191,12 @@ def test_the_context_is_the_start_context_and_the_results_of_the_steps_that_succ
     drive = drive_of(case, data)
     drive.start()
     drive.finish()
-    succeeded = {
-        step_id: drive.step(step_id).result
-        for step_id in case.steps
-        if drive.step(step_id).status == "success"
-    }
-    assert drive.state.context == case.context | succeeded
+    assert_context_holds_what_succeeded(drive)
+
+
+def assert_context_holds_what_succeeded(drive: Drive) -> None:
+    done = [node.id for node in drive.graph.nodes if drive.step(node.id).status == "success"]
+    assert drive.state.context == drive.case.context | {id_: drive.step(id_).result for id_ in done}
 
 
 @given(cases(ANY_STOP), st.data())
@@ -209,6 +228,39 @@ def test_an_execution_that_crashes_and_is_folded_again_ends_as_the_rules_say(
         if drive.step(step_id).status == "success" and step_id not in case.cases:
             made, _ = attempts_made(case.policy_of(step_id), case.scripts[step_id])
             assert drive.step(step_id).attempts == made + drive.lost[step_id], step_id
+
+
+@given(cases(STOPPING), st.data())
+@campaign
+def test_an_execution_that_crashes_while_it_stops_ends_within_what_is_possible(
+    case: Case, data: st.DataObject
+) -> None:
+    drive = drive_of(case, data)
+    drive.start()
+    while drive.can_advance:
+        if drive.draws.chance(20):
+            drive.crash()
+        else:
+            drive.advance()
+    assert_ended_as_possible(drive)
+
+
+@given(cases(), st.data())
+@campaign
+def test_a_node_that_is_stopping_keeps_outcomes_and_starts_nothing(case: Case, data: st.DataObject) -> None:
+    drive = drive_of(case, data)
+    drive.start()
+    while drive.can_advance:
+        if not drive.running:
+            drive.advance()
+            continue
+        ended = drive.end_some()
+        decision = drive.decide(ended, hold=True)
+        assert decision.commands == []
+        assert not any(isinstance(event, ev.StepStarted) for event in decision.events)
+        assert len(decision.events) == len(ended)
+        drive.crash()
+    assert_ended_as_predicted(drive, predicted(case))
 
 
 @given(cases(ANY_STOP), st.data())
@@ -252,6 +304,11 @@ def test_an_execution_that_stops_at_a_critical_failure_ends_within_what_is_possi
     drive = drive_of(case, data)
     drive.start()
     drive.finish()
+    assert_ended_as_possible(drive)
+
+
+def assert_ended_as_possible(drive: Drive) -> None:
+    case = drive.case
     possible = rules.possible_ends(case.definition, case.oracle, case.conditions)
     for step_id, kind in drive.kinds().items():
         assert kind in possible[step_id], step_id
@@ -274,6 +331,8 @@ def test_nothing_starts_after_a_critical_failure_but_further_attempts_under_drai
         assert after == []
     begun = {event.step for event in drive.events[:at] if isinstance(event, ev.StepStarted)}
     assert {event.step for event in after} <= begun
+    assert not {step_id for step_id, kind in drive.kinds().items() if kind == "run_cancelled"} & begun
+    assert {step_id for step_id, kind in drive.kinds().items() if kind == "cancelled"} <= begun
 
 
 @pytest.mark.parametrize("verb", [inp.Cancel(), inp.Terminate()], ids=["cancel", "terminate"])
@@ -295,6 +354,7 @@ def test_giving_up_keeps_what_had_ended_and_cancels_the_rest(
     assert drive.state.status == "cancelled"
     assert drive.running == []
     assert not drive.can_advance
+    assert drive.decide([inp.OutputComputed(value="too late")]).events == []
 
 
 @given(cases(), st.data())
@@ -329,7 +389,10 @@ def test_retry_does_the_failed_part_again_and_keeps_the_rest(case: Case, data: s
     kept = {step_id: end for step_id, end in predicted(case).steps.items() if step_id not in again}
     drive.case = mend(case, drive.draws)
     drive.decide([inp.Retry()])
+    assert_context_holds_what_succeeded(drive)
+    assert drive.decide(list(drive.sent)).events == []
     drive.finish()
+    assert_context_holds_what_succeeded(drive)
     prediction = rules.predict(
         case.definition,
         drive.case.oracle,
@@ -352,6 +415,26 @@ def test_retry_does_the_failed_part_again_and_keeps_the_rest(case: Case, data: s
 
 def mend(case: Case, draws: Draws) -> Case:
     """The case with some of its steps doing better, as after somebody put right what was wrong."""
-    return case._replace(
-        scripts={step_id: ("ok",) if draws.chance(60) else script for step_id, script in case.scripts.items()}
+    return replace(
+        case,
+        scripts={
+            step_id: ("ok",) if draws.chance(60) else script for step_id, script in case.scripts.items()
+        },
     )
+
+
+@given(cases(ANY_STOP), st.data())
+@campaign
+def test_receivers_hear_of_each_step_that_ran_to_its_end_and_once_of_the_execution(
+    case: Case, data: st.DataObject
+) -> None:
+    kinds = ("onComplete", "onFailure", "onStep", "onCancel")
+    receivers = {"webhooks": {kind: f"http://receiver.example/{kind}" for kind in kinds}}
+    drive = drive_of(replace(case, definition=case.definition | receivers), data)
+    drive.start()
+    drive.finish()
+    told = [message.kind for message in drive.messages]
+    ran = [event for event in drive.events if isinstance(event, ev.StepSucceeded | ev.StepFailed)]
+    last = "onComplete" if isinstance(drive.events[-1], ev.ExecutionCompleted) else "onFailure"
+    assert told == ["onStep"] * len(ran) + [last]
+    assert [message.body["stepId"] for message in drive.messages[:-1]] == [event.step for event in ran]

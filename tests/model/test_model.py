@@ -1,4 +1,5 @@
-"""The model itself, on examples worked by hand: one for each row of the join table and each rule of an edge."""
+"""The model itself, on examples worked by hand: one for each row of the join table and each rule of an
+edge."""
 
 from __future__ import annotations
 
