@@ -61,13 +61,13 @@ def read_start(document: object, key: str | None = None) -> StartRequest:
     except msgspec.ValidationError as error:
         raise _invalid(_start, document, error) from error
     if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        message = f"expected 1 to {MAX_KEY} printable ASCII characters"
+        message = f"Expected 1 to {MAX_KEY} printable ASCII characters."
         raise Invalid([Problem("headers.Idempotency-Key", "invalid", message)])
     workflow_id, at, named = body.workflow_id.partition("@")
     version = None if body.version is UNSET else body.version
     if at:
         if version not in (None, int(named)):
-            message = f"`version` says {version} but `workflowId` says {named}; name one"
+            message = f"`version` says {version} but `workflowId` says {named}; name one of them."
             raise Invalid([Problem("version", "conflict", message)])
         version = int(named)
     return StartRequest(

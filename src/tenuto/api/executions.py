@@ -96,11 +96,11 @@ async def explanation(call: Call) -> Response:
 async def _check_until(call: Call, request: StartRequest, wait: int | None, until: str) -> None:
     """Refuse a step that will never end before anything is started. Raises Invalid, NotFound."""
     if wait is None:
-        raise Invalid([Problem("query.until", "needs_wait", "`until` says how far `wait` waits; give both")])
+        raise Invalid([Problem("query.until", "needs_wait", "`until` says how far `wait` waits; give both.")])
     stored = await call.host.get_workflow(request.workflow_id, request.version)
     steps = _step_ids(stored.definition).steps
     if all(step.id != until for step in steps):
-        message = f"the workflow `{request.workflow_id}` has no step `{until[:128]}`"
+        message = f"The workflow `{request.workflow_id}` has no step `{until[:128]}`."
         raise Invalid([Problem("query.until", "unknown_step", message)])
 
 
@@ -127,14 +127,14 @@ def _read_cursor(values: list[str]) -> tuple[int, int]:
         decoded = b""
     found = re.fullmatch(rb"([0-9]{1,18})\.([0-9]{1,18})", decoded)
     if found is None:
-        raise ValueError("not a cursor that a Link header gave")
+        raise ValueError("This is not a cursor that a Link header gave.")
     return int(found[1]), int(found[2])
 
 
 def _read_tag(values: list[str]) -> tuple[str, str | None]:
     name, colon, value = values[0].partition(":")
     if not name:
-        raise ValueError("expected name:value, or a name alone for any value")
+        raise ValueError("Expected name:value, or a name alone for any value.")
     return name, value if colon else None
 
 

@@ -39,7 +39,7 @@ def _resume_after(call: Call) -> int:
         after: int = call.query["after"]
         return after
     if not (header.isascii() and header.isdigit() and len(header) <= 15):
-        message = "expected the id of an event of this stream, a whole number"
+        message = "Expected the id of an event of this stream, a whole number."
         raise Invalid([Problem("headers.Last-Event-ID", "invalid", message)])
     return int(header)
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
@@ -89,6 +88,7 @@ def problem(
     kind: Kind, detail: str, problems: Sequence[Problem] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
     """The response for one error; `detail` is a sentence that says what to do where that is known."""
+    detail = _sentence(detail)
     body = {
         "type": f"/docs#{kind.slug}",
         "title": kind.title,
@@ -120,10 +120,10 @@ def response_of(error: Exception) -> Response:
             return problem(OVERLOADED, str(error), headers={"retry-after": str(error.retry_after_s)})
         case errors.StoreError():
             _log.warning("store unavailable", error=str(error))
-            return problem(UNAVAILABLE, f"{error}", headers={"retry-after": "1"})
+            return problem(UNAVAILABLE, str(error), headers={"retry-after": "1"})
         case _:
             _log.error("request failed", exc_info=error)
-            return problem(INTERNAL, f"{HTTPStatus(500).phrase}; the server's log says more.")
+            return problem(INTERNAL, "Something went wrong in the server; its log says more.")
 
 
 def _summary(error: errors.Invalid) -> str:
@@ -133,3 +133,10 @@ def _summary(error: errors.Invalid) -> str:
     first = problems[0]
     place = f"{first.path}: " if first.path else ""
     return f"{len(problems)} problems; the first: {place}{first.message}"
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital and a full stop, unless it starts with a path."""
+    first = text.partition(" ")[0]
+    start = text if first.endswith(":") else text[:1].upper() + text[1:]
+    return start if start.endswith((".", "?", "!")) else start + "."

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from tenuto.core.definition import ID_PATTERN
+from tenuto.core.suggest import closest
 from tenuto.errors import Invalid, Problem
 
 MAX_FIELDS = 100
@@ -30,7 +31,7 @@ def text(name: str, description: str, max_length: int = 200) -> Parameter:
 
     def parse(values: list[str]) -> str:
         if not 1 <= len(values[0]) <= max_length:
-            raise ValueError(f"expected 1 to {max_length} characters")
+            raise ValueError(f"Expected 1 to {max_length} characters.")
         return values[0]
 
     schema = {"type": "string", "minLength": 1, "maxLength": max_length}
@@ -49,7 +50,7 @@ def integer(name: str, description: str, low: int, high: int, default: int | Non
     def parse(values: list[str]) -> int:
         digits = values[0]
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 20 and low <= int(digits) <= high):
-            raise ValueError(f"expected a whole number from {low} to {high}")
+            raise ValueError(f"Expected a whole number from {low} to {high}.")
         return int(digits)
 
     schema: dict[str, Any] = {"type": "integer", "minimum": low, "maximum": high}
@@ -63,7 +64,7 @@ def choice(name: str, description: str, choices: Sequence[str], default: str) ->
 
     def parse(values: list[str]) -> str:
         if values[0] not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}")
+            raise ValueError(f"Expected one of {', '.join(choices)}.")
         return values[0]
 
     return Parameter(
@@ -78,7 +79,7 @@ def choices(name: str, description: str, words: Sequence[str]) -> Parameter:
         given = [word for value in values for word in value.split(",")]
         for word in given:
             if word not in words:
-                raise ValueError(f"`{word[:40]}` is not one of {', '.join(words)}")
+                raise ValueError(f"`{word[:40]}` is not one of {', '.join(words)}.")
         return tuple(dict.fromkeys(given))
 
     schema = {"type": "array", "items": {"type": "string", "enum": [*words]}, "minItems": 1}
@@ -101,7 +102,7 @@ def read(parameters: Sequence[Parameter], raw: bytes) -> dict[str, Any]:
         if parameter is None:
             continue
         if len(values) > 1 and not parameter.repeated:
-            problems.append(Problem(f"query.{key}", "repeated", "may be given only once"))
+            problems.append(Problem(f"query.{key}", "repeated", "This parameter may be given only once."))
             continue
         try:
             read[key] = parameter.parse(values)
@@ -118,9 +119,9 @@ def _split(raw: bytes) -> dict[str, list[str]]:
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
         )
     except UnicodeDecodeError:
-        raise Invalid([Problem("query", "encoding", "the query must be percent-encoded UTF-8")]) from None
+        raise Invalid([Problem("query", "encoding", "The query must be percent-encoded UTF-8.")]) from None
     except ValueError:
-        raise Invalid([Problem("query", "too_many", f"at most {MAX_FIELDS} parameters are read")]) from None
+        raise Invalid([Problem("query", "too_many", f"At most {MAX_FIELDS} parameters are read.")]) from None
     given: dict[str, list[str]] = {}
     for key, value in pairs:
         given.setdefault(key, []).append(value)
@@ -129,4 +130,6 @@ def _split(raw: bytes) -> dict[str, list[str]]:
 
 def _unknown(key: str, known: dict[str, Parameter]) -> Problem:
     names = f"it takes {', '.join(known)}" if known else "it takes none"
-    return Problem(f"query.{key[:100]}", "unknown", f"this call has no such parameter; {names}")
+    meant = closest(key, known)
+    hint = f" Did you mean `{meant}`?" if meant else ""
+    return Problem(f"query.{key[:100]}", "unknown", f"This call has no such parameter; {names}.{hint}")
