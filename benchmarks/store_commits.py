@@ -1,6 +1,6 @@
 """What a durable commit costs on this machine: SQLite's two writers side by side.
 
-    python -m benchmarks.store_commits [--rounds 5] [--seconds 2] [--work-us 40]
+    python -m benchmarks.store_commits [--rounds 5] [--seconds 2] [--work-us 40] [--loads alone]
 
 Four kinds of load, each with a thread and a process as the writer, in turns: 64 tasks that each commit one record and
 row change again and again; one committer that takes all that has gathered into one batch (as the runtime does);
@@ -27,6 +27,7 @@ from tenuto.stores.sqlite import SqliteStore, WriterKind
 
 DATA = b'[{"type":"step.succeeded","step":"charge-payment","attempt":1,"result":{"ok":true}}]' * 2
 BRIEF = b'{"currentSteps":["fulfill-order"],"completedSteps":["validate-order","charge-payment"]}'
+LOADS = ("64 tasks", "gathered", "busy loop", "alone")
 PIECE_S = 200e-6
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -210,13 +211,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--work-us", type=int, default=0)
+    parser.add_argument("--loads", nargs="+", choices=LOADS, default=LOADS)
     options = parser.parse_args()
     print(
         f"{'load / writer':<22}{'commits/s (lowest-highest)':<28}{'p50 ms':>8}{'p99 ms':>8}{'loop µs':>9}"
         f"{'own µs':>9}{'all µs':>9}{'late':>8}"
     )
     writers: tuple[WriterKind, ...] = ("thread", "process")
-    for shape in ("64 tasks", "gathered", "busy loop", "alone"):
+    for shape in options.loads:
         samples: dict[WriterKind, list[Sample]] = {writer: [] for writer in writers}
         for _ in range(options.rounds):
             for writer in writers:
