@@ -77,9 +77,10 @@ async def test_nonsense_instead_of_an_answer_is_a_network_error(
     http_request: HttpRequest, bytes_sent: bytes
 ) -> None:
     async with raw_receiver(says(bytes_sent)) as service:
-        failure = await failure_of(http_request, request({"url": service.url()}))
+        failure = await failure_of(http_request, request({"url": service.url("/secret?token=hidden")}))
         assert failure.error.type == "network"
         assert f"127.0.0.1:{service.port}" in failure.error.message
+        assert "hidden" not in failure.error.message
         assert len(failure.error.message) < 500
 
 

@@ -34,7 +34,7 @@ def build_call(request: ActionRequest, body: Any, default_method: str) -> Call:
     params = request.params
     method = _method(params, default_method)
     url, credentials = _url(params)
-    headers = _headers(params)
+    headers = read_headers(optional(params, "headers", dict, "an object of header names and values", {}))
     _authorize(headers, params, credentials)
     for name, value in trace_headers(request).items():
         headers.setdefault(name.lower(), (name, value))
@@ -71,7 +71,8 @@ def parse_url(text: str) -> URL:
     return url.with_fragment(None)
 
 
-_Headers = dict[str, tuple[str, str | None]]  # lower-case name → name as written, value (None: not sent)
+Headers = dict[str, tuple[str, str | None]]
+"""By lower-case name: the name as written, and the value (None: not sent)."""
 
 
 def _method(params: Mapping[str, Any], default: str) -> str:
@@ -99,16 +100,16 @@ def _query_texts(name: str, value: Any) -> list[str]:
     return [scalar_text(f"query.{name}", item) for item in values if item is not None]
 
 
-def _headers(params: Mapping[str, Any]) -> _Headers:
-    given = optional(params, "headers", dict, "an object of header names and values", {})
-    headers: _Headers = {}
+def read_headers(given: Mapping[str, Any]) -> Headers:
+    """Headers as a user wrote them. Raises BadParams, which names the header and never repeats its value."""
+    headers: Headers = {}
     for name, value in given.items():
         _check_header_name(name, headers)
         headers[name.lower()] = (name, None if value is None else _header_value(name, value))
     return headers
 
 
-def _check_header_name(name: str, headers: _Headers) -> None:
+def _check_header_name(name: str, headers: Headers) -> None:
     if not _TOKEN.fullmatch(name):
         raise BadParams(f"`headers` has {describe(name)}, which cannot be a header's name")
     if name.lower() in _OURS:
@@ -124,7 +125,7 @@ def _header_value(name: str, value: Any) -> str:
     return text
 
 
-def _authorize(headers: _Headers, params: Mapping[str, Any], credentials: tuple[str, str] | None) -> None:
+def _authorize(headers: Headers, params: Mapping[str, Any], credentials: tuple[str, str] | None) -> None:
     auth = optional(params, "auth", dict, 'an object as {"type": "bearer", "token": …}')
     given = [auth is not None, credentials is not None, "authorization" in headers]
     if sum(given) > 1:
@@ -134,7 +135,7 @@ def _authorize(headers: _Headers, params: Mapping[str, Any], credentials: tuple[
     if auth is not None:
         headers["authorization"] = ("Authorization", _authorization(auth))
     elif credentials is not None:
-        headers["authorization"] = ("Authorization", _basic(*credentials))
+        headers["authorization"] = ("Authorization", basic_authorization(*credentials))
 
 
 def _authorization(auth: dict[str, Any]) -> str:
@@ -142,7 +143,7 @@ def _authorization(auth: dict[str, Any]) -> str:
         case {"type": "bearer", "token": str(token), **others} if not others:
             return _header_value("Authorization", f"Bearer {token}")
         case {"type": "basic", "username": str(username), "password": str(password), **others} if not others:
-            return _basic(username, password)
+            return basic_authorization(username, password)
         case _:
             raise BadParams(
                 '`auth` must be {"type": "bearer", "token": text} or '
@@ -150,13 +151,14 @@ def _authorization(auth: dict[str, Any]) -> str:
             )
 
 
-def _basic(username: str, password: str) -> str:
+def basic_authorization(username: str, password: str) -> str:
+    """The Authorization header of basic authentication. Raises BadParams."""
     if ":" in username:
         raise BadParams("a user name with a colon in it cannot be sent by basic authentication")
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def _add_body(headers: _Headers, body: Any) -> bytes:
+def _add_body(headers: Headers, body: Any) -> bytes:
     name, content_type = headers.get("content-type", ("Content-Type", None))
     sent = encode_body(body, content_type)
     headers["content-type"] = (name, content_type or sent.content_type)

@@ -79,8 +79,8 @@ class HttpCaller:
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, call: Call, limit_of: Callable[[int], int]) -> Answer | Failed:
-        """Send the call and read the answer's body up to `limit_of(status)` bytes. Whatever keeps an answer from
-        coming is a failure of type `network` (or `invalid-params` where the request can never be sent)."""
+        """Send the call and read the answer's body up to `limit_of(status)` bytes; 0 does not wait for one. Whatever
+        keeps an answer from coming is a failure of type `network` (or `invalid-params` where the request can never be sent)."""
         try:
             async with self._open_session().request(
                 call.method,
@@ -123,21 +123,24 @@ def _data(body: bytes | None) -> bytes | io.BytesIO | None:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
+    body = await _body(response, limit) if limit > 0 else None
+    return Answer(
+        status=response.status,
+        headers=CIMultiDict(response.headers),
+        body=b"" if body is None else bytes(body[:limit]),
+        is_whole=body is not None and len(body) <= limit,
+    )
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytearray:
     body = bytearray()
-    is_whole = True
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > limit:
             # The rest may be endless; only closing the connection ends it.
             response.close()
-            is_whole = False
             break
-    return Answer(
-        status=response.status,
-        headers=CIMultiDict(response.headers),
-        body=bytes(body[:limit]),
-        is_whole=is_whole,
-    )
+    return body
 
 
 def _explain(error: Exception, url: URL) -> StepError:
@@ -165,7 +168,8 @@ def _explain(error: Exception, url: URL) -> StepError:
         case aiohttp.ClientPayloadError():
             return _network(f"The answer of {where} broke off or cannot be unpacked ({_first_line(error)})")
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            return _network(f"What {where} answered is not valid HTTP ({_first_line(error)})")
+            # The text of the whole error has the URL in it, and that may hold secrets.
+            return _network(f"What {where} answered is not valid HTTP ({_first_line(error.message)})")
         case aiohttp.ServerDisconnectedError():
             return _network(f"{where} closed the connection without an answer")
         case OSError():

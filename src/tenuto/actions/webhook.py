@@ -30,13 +30,17 @@ class Webhook:
         except BadParams as problem:
             return problem.failed()
         started = asyncio.get_running_loop().time()
-        answer = await self._caller.call(call, lambda _: ERROR_BODY_LIMIT)
+        answer = await self._caller.call(call, lambda status: 0 if _is_success(status) else ERROR_BODY_LIMIT)
         if isinstance(answer, Failed):
             return answer
-        if not 200 <= answer.status <= 299:
+        if not _is_success(answer.status):
             elapsed_ms = round((asyncio.get_running_loop().time() - started) * 1000)
             return http_failure(call, answer, request.now + elapsed_ms)
         return Succeeded({"status": answer.status, "sent": True})
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status <= 299
 
 
 def _payload(request: ActionRequest) -> Any:
