@@ -1,0 +1,68 @@
+"""What commands are given: JSON in an argument, in a file or on standard input; `key=value` pairs; durations."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tenuto.cli.times import parse_duration
+from tenuto.errors import Invalid
+
+
+def read_document(name: str) -> Any:
+    """The JSON in the file `name`, or on standard input for `-`. A file that cannot be read or is not JSON is a usage
+    error that says where."""
+    return _decoded(_content(name), "standard input" if name == "-" else name)
+
+
+def read_context(given: str | None) -> dict[str, Any]:
+    """The start context of `--context`: JSON as it is, `@file`, or `-` for standard input. Must be an object."""
+    if given is None:
+        return {}
+    if given == "-" or given.startswith("@"):
+        context = read_document(given.removeprefix("@"))
+    else:
+        context = _decoded(given.encode(), "--context")
+    if not isinstance(context, dict):
+        raise typer.BadParameter("the context must be a JSON object, such as '{\"orderId\": 7}'")
+    return context
+
+
+def read_tags(given: list[str]) -> dict[str, str]:
+    """Tags of `--tag key=value`."""
+    tags = {}
+    for tag in given:
+        key, equals, value = tag.partition("=")
+        if not (key and equals):
+            raise typer.BadParameter(f"{tag!r} is no tag; write --tag key=value")
+        tags[key] = value
+    return tags
+
+
+def read_duration(given: str) -> int:
+    """Milliseconds of `30s`, `5m` …"""
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _content(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _decoded(content: bytes, where: str) -> Any:
+    from tenuto.wire.json import decode_json
+
+    try:
+        return decode_json(content, unique_keys=True)
+    except Invalid as error:
+        raise typer.BadParameter(f"{where}: {error}") from None
