@@ -26,11 +26,13 @@ from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, Store
 from tenuto.ports.telemetry import Silent, Telemetry
 from tenuto.runtime.clock import SystemClock
+from tenuto.runtime.delivery import HttpDelivery
 from tenuto.runtime.ids import new_execution_id
 from tenuto.runtime.node import Node
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.settings import NodeSettings
-from tenuto.scripting.engine import ProcessScriptEngine
+from tenuto.scripting.engine import QuickJsEngine
+from tenuto.scripting.request import Limits as ScriptLimits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,8 +73,11 @@ class Engine:
         if database is not None:
             self.settings = msgspec.structs.replace(self.settings, database=database)
         self._http = HttpCaller()
-        self._scripts: ScriptEngine = ProcessScriptEngine(
-            workers=self.settings.script_workers, timeout_ms=self.settings.script_timeout
+        self._webhook_http = (
+            HttpCaller()
+        )  # of their own, so that steps never take the connections of webhooks
+        self._scripts: ScriptEngine = QuickJsEngine(
+            self.settings.script_workers, ScriptLimits(timeout_ms=self.settings.script_timeout)
         )
         self._registry = Registry(built_in_actions(self._scripts, self._http))
         self._documents: list[Registering] = []
@@ -133,7 +138,7 @@ class Engine:
             store=store,
             clock=self.clock,
             scripts=self._scripts,
-            outbox=OutboxSender(store, self.clock, self._http, rng=rng),
+            outbox=OutboxSender(store, self.clock, HttpDelivery(self._webhook_http, self.clock), rng=rng),
             find_action=self._find_action,
             known_actions=self._registry.names,
             telemetry=self.telemetry,
@@ -158,6 +163,7 @@ class Engine:
         if node is not None:
             await node.close()
         await self._http.close()
+        await self._webhook_http.close()
         await self._scripts.close()
         store, self._store = self._store, None
         if store is not None:

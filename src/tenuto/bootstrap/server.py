@@ -12,11 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
-
-try:
-    import uvloop
-except ModuleNotFoundError:  # not made for this platform
-    uvloop = None
+from uvicorn.loops.auto import auto_loop_factory
 
 from tenuto.api.app import Application, create_app
 from tenuto.bootstrap.engine import Engine
@@ -89,12 +85,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     """Serve until SIGTERM or SIGINT, then stop without losing anything. `on_ready` is told the URL. Raises
     ConfigurationError, StoreError, DefinitionInvalid."""
     configure_logs(settings.log_level, settings.log_format)
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop where there is one
         runner.run(_serve(settings, on_ready))
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop() if uvloop is None else uvloop.new_event_loop()
 
 
 async def _serve(settings: Settings, on_ready: Callable[[str], None] | None) -> None:

@@ -52,8 +52,9 @@ class Performer:
         try:
             async with asyncio.timeout(_seconds(plan)):
                 scope = Scope(state, plan.node)
-                if not await self._may_run(state, plan, scope):
-                    return ConditionFalse()
+                unmet = await self._unmet(state, plan, scope)
+                if unmet is not None:
+                    return unmet
                 params = await plan.params.resolve(scope, self._scripts)
                 outcome = self._act(state, plan, params)
                 ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
@@ -65,11 +66,15 @@ class Performer:
         except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
             return _broken(plan, error)
 
-    async def _may_run(self, state: State, plan: Plan, scope: Scope) -> bool:
-        """Whether `when` holds; asked before the first attempt only."""
+    async def _unmet(self, state: State, plan: Plan, scope: Scope) -> ConditionFalse | Failed | None:
+        """What keeps the step from running by its `when`, asked before the first attempt only: it does not hold, or it
+        is an error, which no further attempt can mend."""
         if plan.when is None or not _is_first(state, plan):
-            return True
-        return is_truthy(await plan.when.evaluate(scope, self._scripts))
+            return None
+        try:
+            return None if is_truthy(await plan.when.evaluate(scope, self._scripts)) else ConditionFalse()
+        except ScriptFailed as failure:
+            return Failed(StepError(failure.kind, f"when: {failure}"), retry=False)
 
     async def _within_timeout(self, plan: Plan, outcome: Any) -> Ending:
         try:

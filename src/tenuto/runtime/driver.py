@@ -101,6 +101,7 @@ class Driver:
         self._pump_scheduled = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self._is_closed = False
         self.holding = False
         self.trouble: str | None = None
         self._failures = 0
@@ -153,7 +154,7 @@ class Driver:
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        if not self._ready or self._in_flight >= self._settings.commits_in_flight:
+        if self._is_closed or not self._ready or self._in_flight >= self._settings.commits_in_flight:
             return
         batch = Batch([], [], [], [])
         work = self._prepare(batch)
@@ -239,11 +240,11 @@ class Driver:
         began = time.perf_counter()
         try:
             await self._store.commit(batch)
-        except (TenutoError, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._in_flight -= 1
             self._commit_failed(work, error)
-            if isinstance(error, asyncio.CancelledError):
-                raise
+            if not isinstance(error, StoreError):
+                raise  # being stopped, or a fault of ours: to be seen, though everything goes on
         else:
             self._in_flight -= 1
             self.trouble = None
@@ -283,12 +284,13 @@ class Driver:
                 reader.set_result(None)
         live.readers.clear()
 
-    async def settle(self, live: Live) -> None:
-        """Until all of the state is on disk, so that it may be shown."""
+    async def settle(self, live: Live) -> bool:
+        """Until all of the state is on disk, so that it may be shown; False where it is not known what is."""
         while live.busy:
             reader: asyncio.Future[None] = self._loop.create_future()
             live.readers.append(reader)
             await reader
+        return not live.broken
 
     def _wake_waiters(self, live: Live) -> None:
         state = live.state
@@ -302,6 +304,8 @@ class Driver:
 
     def _rest(self, live: Live) -> None:
         """After a decision: go on with what came meanwhile, else wait for time, or leave memory."""
+        if live.busy or live.broken:
+            return  # looked at again when the commit, or the journal, has answered
         if live.inbox:
             if not live.queued:
                 live.queued = True
@@ -452,7 +456,7 @@ class Driver:
         live.broken = False
         live.wake_at, live.status = row.wake_at, row.status
         self._drop_overtaken_attempts(live)
-        reported = {given.input[:3] for given in live.inbox if isinstance(given.input, inp.AttemptEnded)}
+        reported = _reported(live)
         for lost in lost_attempts(live.state):
             key = (lost.step, lost.attempt, lost.generation)
             if key not in live.attempts and key not in reported:
@@ -560,7 +564,7 @@ class Driver:
     def _interrupt(self, live: Live) -> None:
         """What still runs is given up; what finished but is not written yet stands in the inbox already. Whoever takes
         the execution up next counts what could not be said here as lost."""
-        reported = {given.input[:3] for given in live.inbox if isinstance(given.input, inp.AttemptEnded)}
+        reported = _reported(live)
         for key, task in list(live.attempts.items()):
             task.cancel()
             del live.attempts[key]
@@ -572,6 +576,7 @@ class Driver:
 
     async def close(self) -> None:
         """Stop everything that is still under way."""
+        self._is_closed = True
         for live in self.live.values():
             self._disarm(live)
         tasks = [task for task in self._tasks if not task.done()]
@@ -593,8 +598,13 @@ class Driver:
         finally:
             if waiter in live.waiters:
                 live.waiters.remove(waiter)
-            if not live.inbox and not live.busy and not live.broken:
-                self._rest(live)
+            self._rest(live)
+
+
+def _reported(live: Live) -> set[AttemptKey]:
+    """Attempts whose end, or loss, is known and not written yet."""
+    inputs = [given.input for given in live.inbox]
+    return {given[:3] for given in inputs if isinstance(given, inp.AttemptEnded | inp.AttemptLost)}
 
 
 def _is_wanted(state: State, command: RunAttempt) -> bool:

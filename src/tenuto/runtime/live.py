@@ -34,8 +34,8 @@ class Live:
     has been read again."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_new", "key", "queued", "readers", "state", "status", "timer",
-        "timer_at",        "waiters", "wake_at", "workflow",
+        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_new", "key", "queued", "readers",
+        "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
     )  # fmt: skip
 
     def __init__(

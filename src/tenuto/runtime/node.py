@@ -241,8 +241,7 @@ class Node:
     async def read(self, execution_id: str) -> State:
         """The state now, all of it on disk. Raises NotFound."""
         live = self._driver.live.get(execution_id)
-        if live is not None and not live.is_new and not live.broken:
-            await self._driver.settle(live)
+        if live is not None and not live.is_new and await self._driver.settle(live):
             return live.state
         return await self._read_stored(execution_id)
 
@@ -279,7 +278,7 @@ class Node:
         if until_step is not None and until_step not in live.state.graph.index:
             raise NotFound(f"workflow {live.state.workflow_id!r} has no step {until_step!r}")
         await self._driver.wait(live, timeout_ms, until_step)
-        if live.state.is_terminal and not live.busy:
+        if live.state.is_terminal and not live.busy and not live.broken:
             return live.state
         return await self.read(execution_id)
 
@@ -366,8 +365,9 @@ class Node:
         refusal = await self._driver.ask(live, given)
         if refusal is not None:
             raise Conflict(f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}")
-        await self._driver.settle(live)
-        return live.state
+        if await self._driver.settle(live):
+            return live.state
+        return await self._read_stored(live.execution_id)
 
     # -- webhooks ---------------------------------------------------------------------------------------------
 
@@ -377,15 +377,7 @@ class Node:
 
     async def resend(self, message_id: int) -> None:
         """Make a dead webhook due again. Raises NotFound."""
-        found = await self._store.outbox(dead=True, after_id=message_id - 1, limit=1)
-        if not found or found[0].id != message_id:
-            raise NotFound(f"there is no dead webhook {message_id}")
-        now = self._clock.now()
-        again = msgspec.structs.replace(
-            found[0], dead=False, attempts=0, created_at=now, next_attempt_at=now, last_error=None
-        )
-        await self._store.update_outbox([], [again])
-        self._outbox.notify()
+        await self._outbox.resend(message_id)
 
     # -- memory -----------------------------------------------------------------------------------------------
 
@@ -406,8 +398,13 @@ class Node:
         if loading is None:
             loading = asyncio.ensure_future(self._load_stored(execution_id, ended_too=ended_too))
             self._loading[name] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(name, None))
+            loading.add_done_callback(lambda done: self._loaded(name, done))
         return await asyncio.shield(loading)
+
+    def _loaded(self, name: tuple[str, bool], done: asyncio.Future[Live | None]) -> None:
+        del self._loading[name]
+        if not done.cancelled():
+            done.exception()  # everybody who waited may have gone; then nobody else looks at it
 
     async def _load_stored(self, execution_id: str, *, ended_too: bool) -> Live | None:
         row = await self._find_row(execution_id)
