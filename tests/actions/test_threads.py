@@ -107,11 +107,14 @@ async def test_many_calls_use_few_threads() -> None:
     threads.close()
 
 
-async def test_closed_threads_take_no_call() -> None:
-    threads = Threads()
+async def test_idle_threads_end_on_close_and_a_later_call_begins_anew() -> None:
+    threads = Threads(limit=2)
+    first = await threads.call(threading.current_thread)
     threads.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        await threads.call(lambda: None)
+    first.join(timeout=30)
+    assert not first.is_alive()
+    assert await threads.call(threading.current_thread) is not first
+    threads.close()
 
 
 def test_a_function_that_never_returns_does_not_keep_the_process() -> None:

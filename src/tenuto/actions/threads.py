@@ -74,8 +74,7 @@ class Threads:
         """Call the function in a thread, with the caller's context variables. Cancelling gives the call up."""
         job = _Job(function)
         with self._condition:
-            if self._is_closed:
-                raise RuntimeError("these threads were closed")
+            self._is_closed = False
             self._waiting.append(job)
             self._grow()
             self._condition.notify()
@@ -89,7 +88,8 @@ class Threads:
         return cast("T", job.value)
 
     def close(self) -> None:
-        """Let idle threads end, and the others when their call returns. Calls that wait their turn never start."""
+        """Let idle threads end, and the others when their call returns. Calls that wait their turn never start. A
+        later call begins anew."""
         with self._condition:
             self._is_closed = True
             self._waiting.clear()
