@@ -5,6 +5,7 @@ for each step with what it comes after.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from tenuto.core.drawing.layers import Layout
@@ -27,9 +28,10 @@ def terminal(graph: Graph, state: State | None = None, width: int = 100) -> list
     if len(graph.nodes) <= MOST_BOXES:
         layout = Layout(graph)
         boxes = [_text(node, state) for node in graph.nodes]
-        drawn = _Sheet(layout, boxes).draw()
-        if max(map(len, drawn)) <= width:
-            return drawn + _legend(graph)
+        with suppress(_Tangled):
+            drawn = _Sheet(layout, boxes).draw()
+            if max(map(len, drawn)) <= width:
+                return drawn + _legend(graph)
     return _listed(graph, state)
 
 
@@ -68,8 +70,13 @@ def _listed(graph: Graph, state: State | None) -> list[str]:
     return out
 
 
+_After = tuple[int, ...]
+"""The items of the next layer that an item leads to; items with the same ones share their lines."""
+
+
 class _Bundle(NamedTuple):
-    """All lines between two layers that lead to the same items: where they start and where they end (columns)."""
+    """All lines between two layers that lead to the same items: where they start and where they end (columns). No
+    other bundle ends in these columns."""
 
     starts: frozenset[int]
     ends: frozenset[int]
@@ -84,24 +91,35 @@ class _Bundle(NamedTuple):
         return min(columns), max(columns)
 
 
+class _Tangled(Exception):
+    """The lines between two layers cannot be drawn without seeming to lead where they do not."""
+
+
 class _Sheet:
     """Boxes in rows of three characters, and between two rows as many tracks as their lines need."""
 
     def __init__(self, layout: Layout, texts: list[str]) -> None:
         self.layout = layout
         self.texts = texts
-        sizes = [_box_width(texts[i]) if i < layout.count else 1 for i in range(len(layout.layer_of))]
-        self.sizes = sizes
-        self.columns = _columns(layout, layout.spread(sizes, _GAP), sizes)
-        self.width = max(self._left(item) + sizes[item] for item in range(len(sizes)))
+        self.sizes = [self._size(item) for item in range(len(layout.layer_of))]
+        self.columns = _columns(layout, layout.spread(self.sizes, _GAP), self.sizes)
+        self.width = max(self._left(item) + self.sizes[item] for item in range(len(self.sizes)))
 
     def draw(self) -> list[str]:
+        """The lines. Raises _Tangled."""
         out: list[str] = []
         for at, layer in enumerate(self.layout.layers):
             out += self._boxes(layer)
             if at + 1 < len(self.layout.layers):
                 out += self._lines(layer)
         return [line.rstrip() for line in out]
+
+    def _size(self, item: int) -> int:
+        """Odd, so that a box has a middle column, and wide enough for a line from each bundle."""
+        if item >= self.layout.count:
+            return 1
+        bundles = {tuple(self.layout.after[source]) for source in self.layout.before[item]}
+        return max(len(self.texts[item]) + 4, 2 * len(bundles) + 1) | 1
 
     def _left(self, item: int) -> int:
         return self.columns[item] - self.sizes[item] // 2
@@ -116,41 +134,48 @@ class _Sheet:
             inner = self.sizes[item] - 2
             bottom = ["─"] * inner
             if self.layout.after[item]:
-                bottom[self.columns[item] - self._left(item) - 1] = "┬"
+                bottom[inner // 2] = "┬"
             _put(rows[0], self._left(item), "┌" + "─" * inner + "┐")
-            _put(rows[1], self._left(item), f"│ {self.texts[item]:<{inner - 2}} │")
+            _put(rows[1], self._left(item), f"│ {self.texts[item]:^{inner - 2}} │")
             _put(rows[2], self._left(item), "└" + "".join(bottom) + "┘")
         return ["".join(row) for row in rows]
 
     def _lines(self, layer: list[int]) -> list[str]:
-        bundles = self._bundles(layer)
+        sources: dict[_After, list[int]] = {}
+        for item in layer:
+            if self.layout.after[item]:
+                sources.setdefault(tuple(self.layout.after[item]), []).append(self.columns[item])
+        ports = self._ports(sources)
+        bundles = [
+            _Bundle(frozenset(starts), frozenset(ports[after].values())) for after, starts in sources.items()
+        ]
         tracks = _assign_tracks(bundles)
         height = max(tracks.values(), default=-1) + 1
         cells = [[0] * self.width for _ in range(height)]
         for bundle in bundles:
             _trace(cells, bundle, tracks.get(bundle, height))
         _bridge(cells, tracks)
-        return ["".join(_CHARS[bits] for bits in row) for row in cells] + [self._heads(layer)]
+        return ["".join(_CHARS[bits] for bits in row) for row in cells] + [self._heads(ports)]
 
-    def _bundles(self, layer: list[int]) -> list[_Bundle]:
-        starts: dict[frozenset[int], set[int]] = {}
-        for item in layer:
-            ends = frozenset(self.columns[after] for after in self.layout.after[item])
-            if ends:
-                starts.setdefault(ends, set()).add(self.columns[item])
-        return [_Bundle(frozenset(columns), ends) for ends, columns in starts.items()]
+    def _ports(self, sources: dict[_After, list[int]]) -> dict[_After, dict[int, int]]:
+        """For each bundle the column in which it enters each item it leads to; where several enter one item, they do
+        so from left to right as they come."""
+        ports: dict[_After, dict[int, int]] = {after: {} for after in sources}
+        entering: dict[int, list[_After]] = {}
+        for after in sorted(sources, key=lambda after: sum(sources[after]) / len(sources[after])):
+            for item in after:
+                entering.setdefault(item, []).append(after)
+        for item, bundles in entering.items():
+            for at, after in enumerate(bundles):
+                ports[after][item] = self.columns[item] + 2 * at - (len(bundles) - 1)
+        return ports
 
-    def _heads(self, layer: list[int]) -> str:
+    def _heads(self, ports: dict[_After, dict[int, int]]) -> str:
         row = [" "] * self.width
-        for item in layer:
-            for after in self.layout.after[item]:
-                row[self.columns[after]] = "▼" if after < self.layout.count else "│"
+        for columns in ports.values():
+            for item, column in columns.items():
+                row[column] = "▼" if item < self.layout.count else "│"
         return "".join(row)
-
-
-def _box_width(text: str) -> int:
-    """Odd, so that a box has a middle column."""
-    return (len(text) + 4) | 1
 
 
 def _put(row: list[str], at: int, text: str) -> None:
@@ -170,11 +195,13 @@ def _columns(layout: Layout, centres: list[float], sizes: list[int]) -> list[int
 
 def _assign_tracks(bundles: list[_Bundle]) -> dict[_Bundle, int]:
     """A track for each bundle that is not straight: none shares one with a bundle whose span it meets, and where one
-    ends in a column in which another starts, it runs below it."""
+    ends in a column in which another starts, it runs below it. Raises _Tangled."""
     tracks: dict[_Bundle, int] = {}
     waiting = [bundle for bundle in bundles if not bundle.is_straight]
     while waiting:
-        bundle = next((b for b in waiting if not _above(b, waiting)), waiting[0])
+        bundle = next((b for b in waiting if not _above(b, waiting)), None)
+        if bundle is None:
+            raise _Tangled
         waiting.remove(bundle)
         lowest = max((tracks[other] + 1 for other in _above(bundle, tracks)), default=0)
         taken = {track for other, track in tracks.items() if _meet(bundle.span, other.span)}
