@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -209,6 +210,32 @@ async def test_a_receiver_that_hangs_does_not_hold_up_another(http_request: Http
         for attempt in waiting:
             attempt.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_names_that_do_not_resolve_do_not_hold_up_those_that_do(
+    http_request: HttpRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, silent, asked = socket.getaddrinfo, threading.Event(), asyncio.Semaphore(0)
+    loop = asyncio.get_running_loop()
+
+    def slow_dns(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host.endswith(".silent.test"):
+            loop.call_soon_threadsafe(asked.release)
+            silent.wait()
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow_dns)
+    async with receiver(answer(200, '"here"')) as service:
+        made = [request({"url": f"http://h{number}.silent.test/"}) for number in range(10)]
+        stuck = [asyncio.ensure_future(failure_of(http_request, each)) for each in made]
+        for _ in stuck:
+            await asked.acquire()
+        url = f"http://localhost:{service.port}/"
+        assert await result_of(http_request, request({"url": url})) == "here"
+    for attempt in stuck:
+        attempt.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    silent.set()
 
 
 @pytest.fixture

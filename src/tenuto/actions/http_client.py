@@ -21,6 +21,8 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
+from tenuto.actions.resolver import ThreadsResolver
+from tenuto.actions.threads import Threads
 from tenuto.core.events import StepError
 from tenuto.ports.action import Failed
 
@@ -76,6 +78,7 @@ class HttpCaller:
         self._max_connections_per_host = max_connections_per_host
         self._user_agent = user_agent
         self._socket_factory = socket_factory
+        self._threads = Threads(limit=16)
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, call: Call, limit_of: Callable[[int], int]) -> Answer | Failed:
@@ -95,7 +98,8 @@ class HttpCaller:
             return Failed(_explain(error, call.url))
 
     async def close(self) -> None:
-        """Close every connection; calls under way fail."""
+        """Close every connection; calls under way fail. A later call opens a new session."""
+        self._threads.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -107,6 +111,7 @@ class HttpCaller:
                     limit=self._max_connections,
                     limit_per_host=self._max_connections_per_host,
                     keepalive_timeout=_KEEP_ALIVE_S,
+                    resolver=ThreadsResolver(self._threads),
                     socket_factory=self._socket_factory,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
