@@ -75,6 +75,19 @@ STANDARD_NAMES = frozenset({
 
 _SOFT_KEYWORDS = frozenset({"of", "async", "get", "set", "let", "static"})
 _GUARDS = frozenset({"?.", "??", "??="})
+_VARIABLE_WORDS = frozenset({"let", "const", "var"})
+_ENDS_VARIABLES = _VARIABLE_WORDS | {
+    "of",
+    "in",
+    "return",
+    "if",
+    "for",
+    "while",
+    "throw",
+    "try",
+    "switch",
+    "do",
+}
 _UNCERTAIN_NAMES = frozenset({"eval", "arguments", "with"})
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9]\d*+)(\.\d++)?(?:[eE][+-]?\d++)?")
 
@@ -276,65 +289,49 @@ def _is_method(tokens: Sequence[Token], i: int, partners: dict[int, int]) -> boo
 
 def _declared_names(tokens: Sequence[Token]) -> frozenset[str]:
     """Names that the source declares anywhere: parameters, variables, functions, classes, caught errors. Scopes are
-    not told apart, so a name declared in one place counts as declared everywhere."""
-    partners = _partners(tokens)
+    not told apart, so a name declared in one place counts as declared everywhere; so do names in default values."""
+    edges: dict[int, int] = {}
+    for begin, end in _declaring_spans(tokens, _partners(tokens)):
+        edges[begin] = edges.get(begin, 0) + 1
+        edges[end] = edges.get(end, 0) - 1
     declared: set[str] = set()
-    for i, token in enumerate(tokens):
-        if token.text == "=>" and token.kind == "mark" and i:
-            begin = partners[i - 1] if mark_at(tokens, i - 1) == ")" else i - 1
-            declared.update(_pattern_names(tokens, begin, i))
-        elif token.kind != "name" or mark_at(tokens, i - 1) in {".", "?."}:
-            continue
-        elif token.text in {"let", "const", "var"}:
-            declared.update(_variables(tokens, i + 1, partners))
-        elif token.text in {"function", "class", "catch"}:
-            named = i + 1 + (mark_at(tokens, i + 1) == "*")
-            if named < len(tokens) and tokens[named].kind == "name" and tokens[named].text != "extends":
-                declared.add(tokens[named].text)
-                named += 1
-            if mark_at(tokens, named) == "(":
-                declared.update(_pattern_names(tokens, named, partners[named]))
-        elif mark_at(tokens, i + 1) == "(" and _is_method(tokens, i, partners):
-            declared.update(_pattern_names(tokens, i + 1, partners[i + 1]))
+    depth = 0
+    for i, token in enumerate(tokens):  # spans nest: going through their edges once keeps this linear
+        depth += edges.get(i, 0)
+        if depth and token.kind == "name" and mark_at(tokens, i - 1) not in {".", "?."}:
+            declared.add(token.text)
     return frozenset(declared)
 
 
-def _pattern_names(tokens: Sequence[Token], begin: int, end: int) -> Iterator[str]:
-    """Names bound by parameters or a destructuring pattern; default values' names count too."""
-    for j in range(begin, end):
-        token = tokens[j]
-        if token.kind == "name" and mark_at(tokens, j - 1) not in {".", "?."}:
-            yield token.text
+def _declaring_spans(tokens: Sequence[Token], partners: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Ranges of tokens whose names are declared by standing there."""
+    for i, token in enumerate(tokens):
+        if token.text == "=>" and token.kind == "mark" and i:
+            yield (partners[i - 1] if mark_at(tokens, i - 1) == ")" else i - 1), i
+        elif token.kind != "name" or mark_at(tokens, i - 1) in {".", "?."}:
+            continue
+        elif token.text in _VARIABLE_WORDS:
+            yield from _variables(tokens, i + 1, partners)
+        elif token.text in {"function", "class", "catch"}:
+            named = i + 1 + (mark_at(tokens, i + 1) == "*")
+            if named < len(tokens) and tokens[named].kind == "name" and tokens[named].text != "extends":
+                yield named, named + 1
+                named += 1
+            if mark_at(tokens, named) == "(":
+                yield named, partners[named]
+        elif mark_at(tokens, i + 1) == "(" and _is_method(tokens, i, partners):
+            yield i + 1, partners[i + 1]
 
 
-def _variables(tokens: Sequence[Token], i: int, partners: dict[int, int]) -> Iterator[str]:
-    """Names bound by `let a = 1, {b} = …` from token i on: every pattern up to its `=`, again after each comma."""
+def _variables(tokens: Sequence[Token], i: int, partners: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Ranges of what `let a = 1, {b} = …` binds, from token i on: what begins it, and what follows each comma."""
     is_pattern = True
     while i < len(tokens):
         mark = mark_at(tokens, i)
-        if mark in CLOSING or mark == ";":
+        end = partners[i] + 1 if mark in OPENING else i + 1
+        if mark in CLOSING or mark == ";" or (tokens[i].kind == "name" and tokens[i].text in _ENDS_VARIABLES):
             return
-        if mark in OPENING:
-            if is_pattern:
-                yield from _pattern_names(tokens, i, partners[i])
-            i = partners[i]
-        elif mark == "=":
-            is_pattern = False
-        elif mark == ",":
-            is_pattern = True
-        elif tokens[i].kind == "name":
-            if tokens[i].text in {"of", "in"}:
-                return
-            if is_pattern:
-                yield tokens[i].text
-            if (
-                is_pattern
-                and mark_at(tokens, i + 1) not in {"=", ",", ";", ")"}
-                and not _binds_in_for(tokens, i)
-            ):
-                return
-        i += 1
-
-
-def _binds_in_for(tokens: Sequence[Token], i: int) -> bool:
-    return i + 1 < len(tokens) and tokens[i + 1].text in {"of", "in"}
+        if is_pattern:
+            yield i, end
+        is_pattern = mark == ","
+        i = end
