@@ -53,7 +53,7 @@ class Ancestry:
 
     def _if_live(self, link: Link) -> int:
         source = self._outline.steps[link.source]
-        failed = link.kind is EdgeKind.FAILURE and not is_decision(source)
+        failed = link.kind is EdgeKind.FAILURE  # even of a condition, which may be false or have failed
         maybe_failed = link.kind is EdgeKind.DEPENDENCY and continues_on_failure(source)
         succeeded = 0 if failed or maybe_failed else self._bit.get(link.source, 0)
         return self._sure[link.source] | succeeded
