@@ -9,7 +9,7 @@ import apsw
 from tenuto.errors import StoreUnavailable
 from tenuto.stores.sqlite_schema import prepare
 
-_BUSY_MS = 5_000  # another program, such as the sqlite3 shell, may hold the file for a moment
+BUSY_MS = 5_000  # another program, such as the sqlite3 shell, may hold the file for a moment
 _WRITER_CACHE_KIB = 32_768
 _READER_CACHE_KIB = 4_096
 _WAL_LIMIT = 64 * 1024 * 1024  # a WAL that grew beyond this many bytes is cut back when it starts anew
@@ -32,7 +32,7 @@ def open_writer(opening: Opening) -> apsw.Connection:
     except apsw.Error as error:
         raise StoreUnavailable(f"cannot open {opening.path}: {error}") from error
     try:
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(BUSY_MS)
         prepare(connection)
         connection.execute(f"PRAGMA synchronous = {opening.synchronous}")
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
@@ -54,7 +54,7 @@ def open_writer(opening: Opening) -> apsw.Connection:
 def open_reader(opening: Opening) -> apsw.Connection:
     """A connection that only reads. Raises apsw.Error."""
     connection = apsw.Connection(opening.path, flags=apsw.SQLITE_OPEN_READONLY, vfs=opening.vfs)
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
     connection.wal_autocheckpoint(0)
     return connection

@@ -16,6 +16,7 @@ import apsw
 import msgspec
 
 from tenuto.ports.store import NewExecution, OutboxMessage, Record, SummaryChange, WorkflowVersion
+from tenuto.stores.sqlite_connection import BUSY_MS
 from tenuto.stores.sqlite_heads import Head, Heads, Misfit
 from tenuto.stores.sqlite_jobs import (
     Answer,
@@ -65,6 +66,7 @@ _WRITE_ANSWERS = "UPDATE meta SET value = ? WHERE name = 'answers'"
 _CHECKPOINT_WHEN_IDLE = 1_000
 _CHECKPOINT_UNDER_LOAD = 4_000
 _CHECKPOINT_AND_WAIT = 32_000
+_CHECKPOINT_WAIT_MS = 500
 
 
 class Writer:
@@ -103,10 +105,10 @@ class Writer:
         is_long = self._frames >= _CHECKPOINT_AND_WAIT
         mode = apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
         self._frames_moved = self._frames
-        try:
+        self._connection.set_busy_timeout(_CHECKPOINT_WAIT_MS)
+        with contextlib.suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=mode)
-        except apsw.Error:
-            return
+        self._connection.set_busy_timeout(BUSY_MS)
 
     def close(self) -> None:
         """Empty the WAL into the main file and let go of both."""

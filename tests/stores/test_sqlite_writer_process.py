@@ -1,0 +1,218 @@
+"""The writer process may die at any moment without a commit being lost or doubled, and it never outlives its server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tenuto.errors import Conflict, Invalid, StoreUnavailable
+from tenuto.ports.store import ExecutionQuery, Record
+from tenuto.stores.sqlite import SqliteStore
+from tests.stores.contract import batch_of, definition, ended, message, new_execution, start
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "tenuto.db", writer="process")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def kill_writer(store: SqliteStore) -> int:
+    pid = store.writer_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def test_a_killed_writer_is_replaced(store: SqliteStore) -> None:
+    key = await start(store)
+    pid = kill_writer(store)
+    await store.commit(batch_of(Record(key, 2, b"[]")))
+    assert store.writer_pid not in {None, pid}
+    assert len(await store.read_journal(key)) == 2
+
+
+async def test_kills_in_the_middle_of_commits_lose_and_double_nothing(store: SqliteStore) -> None:
+    acknowledged: dict[int, int] = {}
+    is_over = False
+
+    async def live(key: int) -> None:
+        await store.commit(batch_of(new_execution(key), Record(key, 1, b"1")))
+        acknowledged[key] = 1
+        while not is_over:
+            seq = acknowledged[key] + 1
+            await store.commit(batch_of(Record(key, seq, b"%d" % seq), message(key, f"{key}/{seq}")))
+            acknowledged[key] = seq
+
+    keys = store.reserve_keys(32)
+    lives = [asyncio.ensure_future(live(key)) for key in keys]
+    seen = set()
+    for kill in range(25):
+        # Between kills the writer answers at least once, so that each strikes it at work; a few kills come at once.
+        if kill % 5:
+            await store.commit(batch_of())
+        pid = store.writer_pid
+        if pid not in seen and pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            seen.add(pid)
+    is_over = True
+    await asyncio.gather(*lives)
+    assert len(seen) > 10
+    for key in keys:
+        journal = await store.read_journal(key)
+        assert [(record.seq, record.data) for record in journal] == [
+            (seq, b"%d" % seq) for seq in range(1, acknowledged[key] + 1)
+        ]
+    sent = [m.event_id for m in await store.outbox(limit=1_000_000)]
+    assert sorted(sent) == sorted(f"{key}/{seq}" for key in keys for seq in range(2, acknowledged[key] + 1))
+
+
+async def test_answers_that_died_with_the_writer_are_found_in_the_file(store: SqliteStore) -> None:
+    """The transaction is on disk, the writer is killed before this side reads what it answered."""
+    await start(store, execution_id="taken")
+    (key,) = store.reserve_keys(1)
+    pid = store.writer_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    commits = [
+        asyncio.ensure_future(store.commit(batch_of(new_execution(key, execution_id=name))))
+        for name in ("taken", "free")
+    ]
+    put = asyncio.ensure_future(store.put_workflow(definition("w", "d")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGCONT)
+    # Read the file, not the answers, until the transaction is in it; the loop must not turn meanwhile.
+    while _rows(store) < 2:
+        pass
+    os.kill(pid, signal.SIGKILL)
+    refused, kept = await asyncio.gather(*commits, return_exceptions=True)
+    assert isinstance(refused, Conflict)
+    assert kept is None
+    assert (await put).version == 1
+    assert len(await store.list_versions("w")) == 1
+
+
+def _rows(store: SqliteStore) -> int:
+    readers = store._reading()
+    count = readers._quick.execute("SELECT count(*) FROM executions").get
+    assert isinstance(count, int)
+    return count
+
+
+async def test_a_writer_that_keeps_dying_is_given_up_for_the_jobs_that_wait(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await start(store)
+    monkeypatch.setattr("tenuto.stores.sqlite_process._BOOT", "import sys; sys.exit(1)")
+    kill_writer(store)
+    with pytest.raises(StoreUnavailable, match="ended before it was ready"):
+        await store.commit(batch_of(Record(key, 2, b"x")))
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    assert len(await store.read_journal(key)) == 1
+    monkeypatch.undo()
+    await store.commit(batch_of(Record(key, 2, b"x")))
+    assert len(await store.read_journal(key)) == 2
+
+
+async def test_an_idle_store_notices_and_closes_after_its_writer_was_killed(store: SqliteStore) -> None:
+    kill_writer(store)
+    await store.close()
+
+
+async def test_signals_to_the_whole_group_leave_stopping_to_the_server(store: SqliteStore) -> None:
+    pid = store.writer_pid
+    assert pid is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, number)
+    key = await start(store)
+    assert await store.read_journal(key) == [Record(key, 1, b"[]")]
+    assert store.writer_pid == pid
+
+
+async def test_what_cannot_be_encoded_is_refused_and_nothing_else(store: SqliteStore) -> None:
+    first, second = store.reserve_keys(2)
+    with pytest.raises(Invalid):
+        await store.commit(batch_of(new_execution(first, workflow_id="\ud800")))
+    with pytest.raises(Invalid):
+        await store.commit(batch_of(new_execution(first, priority=2**64)))
+    await store.commit(batch_of(new_execution(second)))
+    assert [row.key for row in await store.list_executions(ExecutionQuery())] == [second]
+
+
+async def test_closing_ends_the_writer(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "other.db", writer="process")
+    await store.open()
+    pid = store.writer_pid
+    assert pid is not None
+    await store.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+SERVER = """
+import asyncio, os, sys
+sys.path.insert(0, sys.argv[2])
+from tenuto.stores.sqlite import SqliteStore
+async def main():
+    store = SqliteStore(sys.argv[1], writer="process")
+    await store.open()
+    forked = os.fork() if sys.argv[3] == "fork" else -1
+    if forked == 0:
+        sys.stdin.read()  # holds copies of all descriptors until the test ends
+        os._exit(0)
+    print(store.writer_pid, flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("fork", ["fork", "alone"])
+def test_the_writer_dies_with_its_server(tmp_path: Path, fork: str) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-I", "-c", SERVER, str(tmp_path / "tenuto.db"), str(ROOT / "src"), fork],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+    )
+    with server:
+        assert server.stdout is not None
+        writer = int(server.stdout.readline())
+        gone = os.pidfd_open(writer)
+        server.kill()
+        server.wait(timeout=30)
+        with os.fdopen(gone) as watched:
+            ready = _wait_readable(watched.fileno(), seconds=30)
+    assert ready
+
+
+def _wait_readable(descriptor: int, seconds: int) -> bool:
+    return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+async def test_closing_finishes_what_was_submitted_even_when_the_writer_dies(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "other.db", writer="process")
+    await store.open()
+    key = await start(store)
+    commits = [asyncio.ensure_future(store.commit(batch_of(Record(key, seq, b"x")))) for seq in range(2, 50)]
+    await asyncio.sleep(0)
+    kill_writer(store)
+    await store.close()
+    await asyncio.gather(*commits)
+    await store.open()
+    assert len(await store.read_journal(key)) == 49
+    await store.commit(batch_of(ended(key)))
+    await store.close()
