@@ -14,13 +14,14 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.model import attempts, rules
+from tests.model import attempts, needs, rules
 
 T = TypeVar("T")
 
 ACTION = "scripted"
 """The action of every step whose attempts follow the script."""
 
+NEED_EDGES = ("one_success", "one_failed", "all_failed")
 ERRORS = ("http.503", "http.429", "http.404", "network", "timeout", "script", "rejected", "worker.Broken")
 PATTERNS = (
     "*",
@@ -87,11 +88,13 @@ class Case:
 
 
 class Shape(NamedTuple):
-    """Bounds and flavours of what is built."""
+    """Bounds and flavours of what is built; with `only_possible` no join asks for what its own edges rule
+    out."""
 
     most_steps: int = 25
     most_attempts: int = 4
     stops: Sequence[str] = ("continue",)
+    only_possible: bool = True
 
 
 ANY_SHAPE = Shape()
@@ -146,6 +149,8 @@ class _Builder:
         self.steps: list[dict[str, Any]] = []
         self.natures: list[Nature] = []
         self.conditions: dict[str, rules.Truth] = {}
+        self.needs: dict[str, needs.Needs] = {}
+        self.plain: set[str] = set()  # conditions that are depended on as tasks, and stay tasks
 
     def build(self) -> Case:
         for _ in range(self.draws.whole(1, self.shape.most_steps)):
@@ -198,8 +203,9 @@ class _Builder:
         else:
             step["action"] = ACTION
         before = list(zip(self.steps, self.natures, strict=True))
-        ways = [self._connect(source, kind, step) for source, kind in draws.some(before, 4)]
-        step |= self._join(ways)
+        for source, kind in draws.some(before, 4):
+            self._connect(source, kind, step)
+        step |= self._join(step)
         step |= self._lenience() | self._when(step_id)
         if nature == "task" and draws.chance(60 if self.conditions.get(step_id) == "error" else 30):
             step["retryPolicy"] = self._policy()
@@ -217,38 +223,42 @@ class _Builder:
             written["mode"] = "all"
         return written
 
-    def _connect(self, source: dict[str, Any], nature: Nature, step: dict[str, Any]) -> list[str]:
-        """Draw an edge from `source`, and answer the lists that it is written in."""
-        if nature == "task" and self.draws.chance(60):
-            ways = ["dependencies"]
-        elif nature == "cases":
-            ways = self._connect_case(source, step["id"])
-        else:
-            sides = ("onSuccess", "onFailure", "onSuccess", "onFailure", "both")
-            side = self.draws.pick(sides)
-            ways = ["onSuccess", "onFailure"] if side == "both" else [side]
-            for way in ways:
-                source.setdefault(way, []).append(step["id"])
-        if ways == ["dependencies"] or self.draws.chance(10):  # of the same pair, a control edge overrides it
+    def _connect(self, source: dict[str, Any], nature: Nature, step: dict[str, Any]) -> None:
+        """Draw an edge from `source`."""
+        is_plain = source["id"] in self.plain
+        if is_plain or self.draws.chance(60 if nature == "task" else 15):
             step.setdefault("dependencies", []).append(source["id"])
-        return ways
+            if is_plain or not self.draws.chance(10):  # of the same pair, a control edge overrides it
+                if nature == "condition" and not rules.is_decision(source):
+                    self.plain.add(source["id"])
+                return
+        if nature == "cases" and not self.draws.chance(15):
+            self._connect_case(source, step["id"])
+            return
+        sides = ("onSuccess", "onFailure", "onSuccess", "onFailure", "both")
+        side = "onFailure" if nature == "cases" else self.draws.pick(sides)
+        for way in ("onSuccess", "onFailure") if side == "both" else (side,):
+            source.setdefault(way, []).append(step["id"])
 
-    def _connect_case(self, source: dict[str, Any], target: str) -> list[str]:
+    def _connect_case(self, source: dict[str, Any], target: str) -> None:
         nexts = [case["next"] for case in source["cases"]]
         nexts += [source["default"]] if "default" in source else []
         for chosen in self.draws.some(nexts, 2) or nexts[:1]:
             chosen.append(target)
-        return ["case"]
 
-    def _join(self, ways: list[list[str]]) -> dict[str, Any]:
-        """A join that can be met: not every one can, without edges, or where one of two edges is always
-        dead."""
-        joins = ["auto", "auto", "all_done", "none_failed"]
-        if all(len(of_source) == 1 for of_source in ways):
-            joins.append("all_success")
-        if ways:
-            joins += ["one_success", "one_failed", "all_failed"]
-        join = self.draws.pick(joins)
+    def _join(self, step: dict[str, Any]) -> dict[str, Any]:
+        """One of the joins that can be met by the edges into this step; edges only lead to later steps, so
+        they are all there."""
+        steps = {written["id"]: written for written in (*self.steps, step)}
+        edges = [e for e in rules.edges_of({"steps": steps.values()}) if e.target == step["id"]]
+        possible = {}
+        for join in rules.JOINS:
+            needed = needs.needs_of(step | {"join": join}, steps, edges, self.needs)
+            is_possible = (edges or join not in NEED_EDGES) and not needs.is_contradiction(needed)
+            if is_possible or not self.shape.only_possible:
+                possible[join] = needed
+        join = self.draws.pick([*(["auto"] * 3 if "auto" in possible else []), *possible])
+        self.needs[step["id"]] = possible[join]
         return {} if join == "auto" else {"join": join}
 
     def _lenience(self) -> dict[str, Any]:

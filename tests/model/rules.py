@@ -156,7 +156,7 @@ def fate_of(edge: Edge, source: Step, end: Standing | None) -> Fate | None:
     if end.status == "success" and end.chosen is not None:
         return "live" if edge.target in end.chosen else "dead"
     if end.status == "failed" and edge.kind == "dependencies" and continues_on_failure(source):
-        return "live"
+        return "dead" if is_decision(source) else "live"
     return FATES[end.kind, edge.kind]
 
 

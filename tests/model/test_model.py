@@ -17,7 +17,7 @@ from tests.model.attempts import attempts_made, delay_before, is_retried, matche
 from tests.model.generate import Case, cases, random_case
 
 OK, FAIL = rules.SUCCESS, rules.FAIL
-INDEPENDENT = ("rules.py", "attempts.py", "generate.py")
+INDEPENDENT = ("rules.py", "attempts.py", "needs.py", "generate.py")
 
 
 def step(step_id: str, *dependencies: str, **more: Any) -> dict[str, Any]:
@@ -148,6 +148,13 @@ def test_a_dependency_on_a_decision_is_not_live_unless_a_case_names_the_step() -
         "named": "success",
         "unnamed": "benign",
     }
+
+
+def test_a_dependency_on_a_decision_that_failed_is_not_live_even_if_that_is_let_pass() -> None:
+    decision = step("d", type="decision", cases=[{"when": "x", "next": ["named"]}], continueOnFailure=True)
+    definition = flow(decision, step("named"), step("t", "d", join="all_done"), step("u", "d", "t"))
+    assert ends(definition, d=FAIL) == {"d": "failed", "named": "benign", "t": "success", "u": "success"}
+    assert reasons(flow(decision, step("named"), step("t", "d")), "t", d=FAIL) == {"branch_not_taken"}
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,12 @@ RETRY, WAIT, TOTAL, DEADLINE = range(4)
 
 class StepState:
     """One step as it stands. Times in ms since the epoch; `wake_at` while retrying or waiting; `deadline` is the end of
-    `totalTimeout`. `infra` counts interrupted attempts, `lost` those among them that went down with a crash. The counts are of incoming edges: undecided, live, blocked, and those whose source failed."""
+    `totalTimeout`. `infra` counts interrupted attempts, `lost` those among them that went down with a crash. The
+    counts are of incoming edges: undecided, live, blocked, and those whose source failed."""
 
     __slots__ = (
-        "attempts", "blocked", "cause", "chosen", "deadline", "end_time", "error", "failed", "generation", "infra", "live", "lost",
-        "not_taken", "reason", "result", "start_time", "status", "undecided", "waiting_for", "wake_at",
+        "attempts", "blocked", "cause", "chosen", "deadline", "end_time", "error", "failed", "generation", "infra", "live",
+        "lost", "not_taken", "reason", "result", "start_time", "status", "undecided", "waiting_for", "wake_at",
     )  # fmt: skip
 
     def __init__(self, undecided: int, generation: int = 0) -> None:
@@ -66,8 +67,8 @@ class State:
 
     __slots__ = (
         "cancel", "context", "deadline", "end_time", "error", "error_step", "execution_id", "first_failure", "graph",
-        "input", "open", "output", "output_requested", "paused_at", "phase", "priority", "retries", "running", "seq", "start_time",
-        "status", "steps", "tags", "terminated", "timers", "touched", "version", "workflow_id",
+        "input", "open", "output", "output_requested", "paused_at", "phase", "priority", "retries", "running", "seq",
+        "start_time", "status", "steps", "tags", "terminated", "timers", "touched", "version", "workflow_id",
     )  # fmt: skip
 
     def __init__(self, graph: Graph) -> None:
@@ -305,7 +306,9 @@ def _lives(state: State, node: Node, step: StepState, target: int, kind: EdgeKin
             return kind != EdgeKind.DEPENDENCY and state.graph.nodes[target].id in chosen
         return kind in (EdgeKind.DEPENDENCY, EdgeKind.SUCCESS)
     if step.status == "failed":
-        return kind == EdgeKind.FAILURE or (kind == EdgeKind.DEPENDENCY and node.continues)
+        if kind == EdgeKind.DEPENDENCY:
+            return node.continues and not node.is_decision  # a decision leads only where its ways are named
+        return kind == EdgeKind.FAILURE
     return False
 
 
