@@ -150,7 +150,7 @@ MISTAKES: list[tuple[list[Step], tuple[str, str, str]]] = [
         ),
     ),
     (
-        [decision("a", "b", onSuccess=["b"]), noop("b")],
+        [decision("a", "b", onSuccess=["c"]), noop("b"), noop("c")],
         (
             "steps[0].onSuccess",
             "conflict",

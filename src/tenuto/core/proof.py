@@ -13,8 +13,6 @@ from functools import reduce
 from operator import and_, or_
 from typing import NamedTuple
 
-from msgspec import UNSET
-
 from tenuto.core.definition import StepSpec, continues_on_failure, is_decision
 from tenuto.core.finding import Finding
 from tenuto.core.graph import EdgeKind
@@ -139,10 +137,7 @@ class _Forks:
             return 0
         if failed:
             return group.all_but((group.options - 1,))
-        source, target = self._outline.steps[link.source], self._outline.steps[link.target]
-        if link.kind is EdgeKind.CASE:
-            return group.all_but(group.by_target.get(target.id, ()))
-        return group.all_but(_options_of(source, link.kind, group.options))
+        return group.all_but(_options_of(self._outline, link, group))
 
 
 class _Group(NamedTuple):
@@ -170,24 +165,32 @@ def _option_count(step: StepSpec) -> int:
 
 
 def _case_options(step: StepSpec) -> dict[str, list[int]]:
-    """By which options each step that the cases name is chosen; with `mode: all`, 0 is any case and 1 the default."""
+    """By which options a decision chooses each of its targets. Of a condition 0 is true and 1 false; with `mode: all`
+    0 is any case and 1 the default."""
+    ways: list[tuple[int, tuple[str, ...]]] = []
+    if is_by_condition(step):
+        ways = [(0, step.on_success), (1, step.on_failure)]
+    elif is_decision(step):
+        ways = [(c if step.mode == "first" else 0, case.next) for c, case in enumerate(step.cases)]
+        ways.append((len(step.cases) if step.mode == "first" else 1, step.default or ()))
     chosen: dict[str, list[int]] = {}
-    for c, case in enumerate(step.cases):
-        for name in set(case.next):
-            chosen.setdefault(name, []).append(c if step.mode == "first" else 0)
-    for name in () if step.default is UNSET else set(step.default):
-        chosen.setdefault(name, []).append(len(step.cases) if step.mode == "first" else 1)
+    for option, targets in ways:
+        for name in set(targets):
+            chosen.setdefault(name, []).append(option)
     return chosen
 
 
-def _options_of(source: StepSpec, kind: EdgeKind, options: int) -> Iterable[int]:
-    """The options of the source under which an edge that is no case is live; all of them where that is another
-    check's concern."""
-    failure = options - 1
-    if kind is EdgeKind.FAILURE:
-        return (failure,)
-    if is_decision(source) and not (is_by_condition(source) and kind is EdgeKind.SUCCESS):
-        return range(options)
-    if kind is EdgeKind.DEPENDENCY and continues_on_failure(source):
-        return (0, failure)
-    return (0,)
+def _options_of(outline: Outline, link: Link, group: _Group) -> Iterable[int]:
+    """The options of the source under which the edge is live. A target that a decision chose is reached by every edge
+    to it, `onFailure` too."""
+    source = outline.steps[link.source]
+    failure = [group.options - 1]
+    if is_decision(source):
+        is_misplaced = link.kind is EdgeKind.SUCCESS and not is_by_condition(source)
+        if is_misplaced or never_live(outline, link):
+            return range(group.options)  # another check's concern
+        chosen = group.by_target.get(outline.steps[link.target].id, [])
+        return chosen + failure if link.kind is EdgeKind.FAILURE else chosen
+    if link.kind is EdgeKind.FAILURE:
+        return failure
+    return [0, *failure] if link.kind is EdgeKind.DEPENDENCY and continues_on_failure(source) else [0]
