@@ -27,11 +27,12 @@ def bench(
         typer.Option(
             metavar="NAMES",
             show_default=False,
-            help="Some figures, separated by commas: throughput, alone, chain, fan, embedded, ready, idle, steps, filled.",
+            help="Some figures, separated by commas: disk, throughput, alone, chain, fan, embedded, ready, idle, steps, filled.",
         ),
     ] = None,
     repetitions: Annotated[
-        int | None, typer.Option(min=1, show_default=False, help="How often each is taken (5; 2 when quick).")
+        int | None,
+        typer.Option(min=1, show_default=False, help="How often each is taken (5; once when quick)."),
     ] = None,
     folder: Annotated[
         Path | None,
@@ -52,9 +53,9 @@ def bench(
     Starts a server of its own on a fresh SQLite file, puts load on it over HTTP, and prints one table. Nothing of
     yours is touched. Let nothing else run meanwhile: client and server share this machine.
     """
-    from tenuto.cli.bench.session import print_figures, run  # noqa: PLC0415 - loaded when it runs
+    from tenuto.cli.bench.session import print_findings, run
 
-    disk, figures = run(quick=quick, full=full, only=only, repetitions=repetitions, within=folder)
-    print_figures(disk, figures, as_json=output is Output.JSON)
-    if check and any(figure.verdict == "short" for figure in figures):
+    findings = run(quick=quick, full=full, only=only, repetitions=repetitions, within=folder)
+    print_findings(findings, as_json=output is Output.JSON)
+    if check and findings.are_short_of_goals:
         raise typer.Exit(1)

@@ -122,13 +122,13 @@ KINDS = (
 )
 
 
-def derive_filled(medians: Mapping[str, float]) -> list[Figure]:
+def derive_filled(costs: Mapping[str, float]) -> list[Figure]:
     return [
         Figure(
             key=f"filledGrowth.{key}",
-            title=f"{title}: with {MANY:,} against {FEW:,} finished",
+            title=f"{title}: {MANY:,} against {FEW:,}",
             unit="×",
-            samples=[medians[f"many.{key}"] / medians[f"few.{key}"]],
+            samples=[costs[f"many.{key}"] / costs[f"few.{key}"]],
             goal=Goal(1.3),
         )
         for key, title, _ in KINDS

@@ -13,6 +13,7 @@ from tenuto import __version__
 from tenuto.cli.bench.disk import Disk
 from tenuto.cli.bench.figures import Figure
 
+BUSY = 0.5
 VERDICTS = {"pass": "[green]pass[/green]", "short": "[bold red]short of it[/bold red]", "": ""}
 
 
@@ -59,7 +60,7 @@ def as_data(figures: Sequence[Figure], disk: Disk, machine: str) -> dict[str, An
         "version": __version__,
         "machine": machine,
         "disk": {
-            "folder": str(disk.folder.parent),
+            "folder": str(disk.folder),
             "fileSystem": disk.file_system,
             "fsyncMs": round(disk.fsync_ms, 3),
         },
@@ -77,6 +78,8 @@ def as_data(figures: Sequence[Figure], disk: Disk, machine: str) -> dict[str, An
     }
 
 
-def machine_sentence(cores: int) -> str:
-    """Processor cores at hand, Python and system, in a few words."""
-    return f"{cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+def machine_sentence(cores: int, load: float) -> str:
+    """Processor cores at hand, Python and system, in a few words; and a warning when others were at work: `load` is
+    the system's load average before."""
+    text = f"{cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return f"{text}, BUSY WITH OTHER WORK (load {load:.1f})" if load > BUSY else text

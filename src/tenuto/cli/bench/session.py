@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import uvloop
@@ -23,29 +24,42 @@ from tenuto.errors import ConfigurationError
 NAMES = tuple(measure.name for measure in (*MEASURES, FILLED))
 
 
+class Findings(NamedTuple):
+    """The figures, the disk they were taken on, and a few words on the machine."""
+
+    figures: list[Figure]
+    disk: Disk
+    machine: str
+
+    @property
+    def are_short_of_goals(self) -> bool:
+        return any(figure.verdict == "short" for figure in self.figures)
+
+
 def run(
     *, quick: bool, full: bool, only: str | None, repetitions: int | None, within: Path | None
-) -> tuple[Disk, list[Figure]]:
+) -> Findings:
     """Take the figures, telling how far it is on stderr. Raises ConfigurationError, BenchFailed."""
     pace = QUICK if quick else Pace()
     if repetitions is not None:
         pace = replace(pace, repetitions=repetitions)
     progress = Console(stderr=True)
+    machine = machine_sentence(len(os.sched_getaffinity(0)), os.getloadavg()[0])
 
     def say(text: str) -> None:
         progress.print(text, style="dim", highlight=False)
 
-    return uvloop.run(measure(chosen(only, full), pace, within, say))
+    disk, figures = uvloop.run(measure(chosen(only, full), pace, within, say))
+    return Findings(figures, disk, machine)
 
 
-def print_figures(disk: Disk, figures: Sequence[Figure], *, as_json: bool) -> None:
+def print_findings(findings: Findings, *, as_json: bool) -> None:
     """On stdout, as a table or as JSON."""
-    machine = machine_sentence(len(os.sched_getaffinity(0)))
     if as_json:
-        data = msgspec.json.encode(as_data(figures, disk, machine))
+        data = msgspec.json.encode(as_data(*findings))
         sys.stdout.write(msgspec.json.format(data).decode() + "\n")
     else:
-        print_table(Console(width=None if sys.stdout.isatty() else 120), figures, disk, machine)
+        print_table(Console(width=None if sys.stdout.isatty() else 120), *findings)
 
 
 def chosen(only: str | None, full: bool) -> list[Measure]:
@@ -65,7 +79,7 @@ async def measure(
 ) -> tuple[Disk, list[Figure]]:
     """The figures, in the order of the measurements, and the disk they were taken on. Raises BenchFailed."""
     with folder_on_disk(within) as folder:
-        disk = describe_disk(folder)
+        disk = describe_disk(folder.parent)
         say(disk.sentence())
         shared = folder / "shared"
         shared.mkdir()
