@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tenuto.actions.http_client import HttpCaller
 from tenuto.actions.http_request import HttpRequest
 from tenuto.actions.webhook import Webhook
+
+
+@pytest.fixture(autouse=True)
+def no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names resolve without asking the network: this machine's own do, all others are unknown."""
+    resolve = socket.getaddrinfo
+
+    def own_names_only(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in ("localhost", "127.0.0.1", "::1", None):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", own_names_only)
 
 
 @pytest.fixture

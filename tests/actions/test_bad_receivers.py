@@ -85,6 +85,13 @@ async def test_nonsense_instead_of_an_answer_is_a_network_error(
         assert len(failure.error.message) < 500
 
 
+async def test_headers_that_are_not_text_do_no_harm(http_request: HttpRequest) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Raw: \xff\xe9\r\nX-Good: \xc3\xa9\r\nContent-Type: \xff\r\n\r\n{}"
+    async with raw_receiver(says(head)) as service:
+        full = await result_of(http_request, request({"url": service.url(), "response": "full"}))
+    assert (full["body"], full["headers"]["x-raw"], full["headers"]["x-good"]) == ({}, "\ufffd\ufffd", "é")
+
+
 async def test_an_endless_body_is_cut_off_at_the_limit(http_request: HttpRequest) -> None:
     async def pour(service: RawReceiver, _reader: Reader, writer: Writer) -> None:
         await service.send(writer, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")

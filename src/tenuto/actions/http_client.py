@@ -131,10 +131,15 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
     body = await _body(response, limit) if limit > 0 else None
     return Answer(
         status=response.status,
-        headers=CIMultiDict(response.headers),
+        headers=CIMultiDict((_clean(name), _clean(value)) for name, value in response.headers.items()),
         body=b"" if body is None else bytes(body[:limit]),
         is_whole=body is not None and len(body) <= limit,
     )
+
+
+def _clean(text: str) -> str:
+    # Bytes that are not UTF-8 arrive as halves of surrogate pairs, which nothing can write down again.
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytearray:
