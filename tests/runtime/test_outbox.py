@@ -348,6 +348,24 @@ async def test_a_delivery_that_breaks_costs_an_attempt_and_nothing_else() -> Non
 
 
 @simulated
+async def test_a_round_that_breaks_does_not_end_all_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, deliver = FakeOutbox(), Deliveries()
+    message_id = store.put(1)
+    answers = iter([ZeroDivisionError("a mistake")])
+    whole = store.outbox
+
+    async def break_once(**query: Any) -> Any:
+        for error in answers:
+            raise error
+        return await whole(**query)
+
+    monkeypatch.setattr(store, "outbox", break_once)
+    async with sending(store, deliver):
+        await passed(5)
+    assert deliver.ids == [message_id]
+
+
+@simulated
 async def test_a_message_removed_by_somebody_else_does_not_block_its_execution() -> None:
     store = FakeOutbox()
     first, second = store.put(1), store.put(1)

@@ -101,6 +101,11 @@ class OutboxSender:
                 except StoreError as error:
                     log.warning("outbox_unreachable", error=str(error))
                     await asyncio.sleep(STORE_PAUSE_MS / 1000)
+                except (
+                    Exception
+                ):  # the top of a task nobody waits for: a mistake of ours must not end all webhooks
+                    log.exception("outbox_round_broken")
+                    await asyncio.sleep(STORE_PAUSE_MS / 1000)
         finally:
             await self._wind_down()
 
