@@ -48,7 +48,7 @@ Url = Annotated[
     str,
     Meta(
         max_length=8192,
-        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]",
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20/?#]",
         extra_json_schema=expects("a URL that begins with http:// or https://"),
     ),
 ]
