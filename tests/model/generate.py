@@ -253,9 +253,10 @@ class _Builder:
         edges = [e for e in rules.edges_of({"steps": steps.values()}) if e.target == step["id"]]
         possible = {}
         for join in rules.JOINS:
+            if not edges and join in NEED_EDGES:
+                continue
             needed = needs.needs_of(step | {"join": join}, steps, edges, self.needs)
-            is_possible = (edges or join not in NEED_EDGES) and not needs.is_contradiction(needed)
-            if is_possible or not self.shape.only_possible:
+            if not (self.shape.only_possible and needs.is_contradiction(needed)):
                 possible[join] = needed
         join = self.draws.pick([*(["auto"] * 3 if "auto" in possible else []), *possible])
         self.needs[step["id"]] = possible[join]

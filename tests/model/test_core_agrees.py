@@ -281,6 +281,25 @@ def test_late_and_doubled_outcomes_change_nothing(case: Case, data: st.DataObjec
         assert contents(drive.state) == before
 
 
+@given(cases(SMALL), st.data())
+@campaign
+def test_what_is_asked_of_an_execution_that_has_ended_changes_nothing(
+    case: Case, data: st.DataObject
+) -> None:
+    drive = drive_of(case, data)
+    drive.start()
+    drive.finish()
+    drive.now += drive.draws.pick((0, 1_000_000))
+    before = contents(drive.state)
+    late: list[inp.Input] = [inp.Cancel(), inp.Terminate(), inp.Pause(), inp.Resume()]
+    if drive.state.status == "completed":
+        late.append(inp.Retry())
+    decision = drive.decide([*late, inp.TimeCame()])
+    assert (decision.events, decision.commands, decision.messages) == ([], [], [])
+    assert [refusal.given for refusal in decision.refused] == late
+    assert contents(drive.state) == before
+
+
 @given(cases(), st.data())
 @campaign
 def test_an_outcome_doubled_within_one_decision_counts_once(case: Case, data: st.DataObject) -> None:
@@ -369,6 +388,7 @@ def test_nothing_starts_while_paused_and_a_pause_changes_no_end(case: Case, data
                 started = drive.decide(drive.end_some()).commands
                 assert started == []
             drive.now += drive.draws.pick((0, 50_000))
+            assert drive.decide([inp.TimeCame()]).events == []
             drive.decide([inp.Resume()])
         else:
             drive.advance()
