@@ -11,6 +11,7 @@ from tenuto.core.definition import INFRA_ATTEMPTS
 from tenuto.journal.codec import decode
 from tenuto.ports.store import Batch, OutboxMessage
 from tests.model.generate import Case
+from tests.model.rules import redone_by_retry
 
 StepKey = tuple[str, str, int]
 """Execution, step, generation."""
@@ -34,6 +35,7 @@ class Books:
         self.paused_at: int | None = None
         self.generation: Counter[str] = Counter()
         self.status: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}
         self.attempts: dict[tuple[str, int], int] = {}
         self.failed: Counter[tuple[str, int]] = Counter()
         self.lost: Counter[tuple[str, int]] = Counter()
@@ -151,10 +153,16 @@ class Witness:
         if isinstance(event, ev.StepSucceeded | ev.StepFailed):
             books.step_ends += 1
         books.status[event.step] = "ended"
+        books.kinds[event.step] = _kind(event)
 
     def _note_retry(self, books: Books, event: ev.ExecutionRetried) -> None:
         if not isinstance(books.ended, ev.ExecutionFailed):
             raise Broken(f"{books.execution_id}: retried though it ended as {books.ended}")
+        redone = redone_by_retry(books.case.definition, books.kinds)
+        if frozenset(event.steps) != redone:
+            raise Broken(
+                f"{books.execution_id}: retry does {event.steps} again, the model says {sorted(redone)}"
+            )
         books.ended = None
         books.retries += 1
         for step in event.steps:
@@ -202,3 +210,16 @@ class Witness:
         if missing:
             raise Broken(f"webhook {message.event_id} overtook {missing}")
         taken.append(message.event_id)
+
+
+def _kind(event: ev.StepSucceeded | ev.StepFailed | ev.StepSkipped | ev.StepCancelled) -> str:
+    """How a step ended, in the words of the model's `redone_by_retry`."""
+    match event:
+        case ev.StepSucceeded():
+            return "success"
+        case ev.StepFailed():
+            return "failed"
+        case ev.StepCancelled():
+            return "cancelled"
+        case ev.StepSkipped():
+            return event.reason

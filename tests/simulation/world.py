@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -106,7 +106,7 @@ class World:
         self.disk = Disk(self.inner, self, self.rng, faults)
         engine = PathEngine()
         outbox = OutboxSender(self.disk, self.clock, self.deliver, rng=self.rng)
-        self.node = Node(
+        node = Node(
             store=self.disk,
             clock=self.clock,
             scripts=engine,
@@ -120,7 +120,8 @@ class World:
             rng=self.rng,
             new_id=self.new_id,
         )
-        await self.node.open()
+        await node.open()
+        self.node = node
 
     def crash(self) -> None:
         self.crashes += 1
@@ -178,6 +179,7 @@ class World:
                 await asyncio.sleep(self.rng.random() * self.rng.choice([0.001, 1, 30]))
         except asyncio.CancelledError:
             if self.rng.random() < 0.3 and not self.crashed.is_set():
+                await asyncio.sleep(self.rng.random() * self.rng.choice([0, 30, 300]))
                 return await self._outcome(case, request, decision, failures)  # a zombie's answer
             raise
         return await self._outcome(case, request, decision, failures)
@@ -256,7 +258,7 @@ class World:
             if node is None:
                 continue
             verb = self.rng.choice(
-                ["read"] * 4 + ["pause", "resume", "resume", "retry", "cancel", "terminate", "clock"]
+                ["read"] * 4 + ["pause", "resume", "resume", "retry", "retry", "cancel", "terminate", "clock"]
             )
             with contextlib.suppress(StoreError, Conflict, NotFound):
                 await self._meddle_once(node, verb, execution_id)
@@ -345,13 +347,15 @@ class World:
         }
         for execution_id, workflow_id in names.items():
             self.witness.cases[execution_id] = self.cases[workflow_id]
-        for _ in range(self.rng.randint(1, 4)):
-            await self._one_life(names)
+        lives = self.rng.randint(1, 4)
+        for life in range(lives):
+            goes_on = life == lives - 1 and self.rng.random() < 0.5
+            await self._one_life(names, goes_on=goes_on)
         self.peace = True
         await self._last_life(names)
 
-    async def _one_life(self, names: Mapping[str, str]) -> None:
-        """Boot, let people do what they do, and crash or stop in the middle of it."""
+    async def _one_life(self, names: Mapping[str, str], *, goes_on: bool) -> None:
+        """Boot, let people do what they do, and crash or stop in the middle of it; or (`goes_on`) let only the faults end."""
         length = self.rng.random() * self.rng.choice([0.1, 5, 100])
         people = asyncio.ensure_future(self._people(names))
         died = asyncio.ensure_future(self.crashed.wait())
@@ -362,6 +366,11 @@ class World:
             pass
         if people.done() and not people.cancelled():
             people.result()
+        if goes_on and not self.crashed.is_set() and self.node is not None and self.disk is not None:
+            self.disk.faults = Faults(slow=0.01)
+            for task in (people, died):
+                task.cancel()
+            return
         if not self.crashed.is_set() and self.node is not None and self.rng.random() < 0.5:
             people.cancel()
             closing = asyncio.ensure_future(self.node.close())
@@ -382,25 +391,46 @@ class World:
             group.create_task(self.meddle(list(names)))
 
     async def _last_life(self, names: Mapping[str, str]) -> None:
-        """No more faults: everything asked for must come to its end."""
-        await self.boot()
-        assert self.node is not None
+        """No more faults: everything asked for must come to its end, with nobody looking."""
+        if self.node is None:
+            await self.boot()
+        node = self.node
+        assert node is not None
         for execution_id, workflow_id in names.items():
             await self.start(execution_id, workflow_id)
         for execution_id in names:
-            with contextlib.suppress(Conflict):
-                await self.node.resume(execution_id, Who())
-        for execution_id in names:
-            await self.node.wait(execution_id, int(PATIENCE_S * 20))
+            await self._resume(node, execution_id)
+        if not await self._comes(lambda: all(self.witness.by_id[name].ended for name in names)):
+            open_ones = [name for name in names if not self.witness.by_id[name].ended]
+            raise Broken(f"{open_ones} never ended")
+        await self._comes(lambda: all(self._is_all_taken(key) for key in self.witness.messages))
+        await self.check_rest()
+        await node.close()
+        await self.bury()
+
+    async def _resume(self, node: Node, execution_id: str) -> None:
+        while True:
+            try:
+                await node.resume(execution_id, Who())
+            except Conflict:
+                return
+            except StoreError:  # what went wrong before the peace may still be being mended
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def _comes(self, what: Callable[[], bool]) -> bool:
+        """Whether it comes true with time alone."""
+        for _ in range(int(PATIENCE_S / 40)):
             if self.broken is not None:
                 raise self.broken
-        for _ in range(200):
-            if not await self.inner.outbox():
-                break
-            await asyncio.sleep(60)
-        await self.check_rest()
-        await self.node.close()
-        await self.bury()
+            if what():
+                return True
+            await asyncio.sleep(10)
+        return False
+
+    def _is_all_taken(self, key: int) -> bool:
+        return set(self.witness.messages[key]) <= set(self.taken.get(key, []))
 
 
 class Scripted:

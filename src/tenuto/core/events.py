@@ -28,7 +28,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel
     """One fact."""
 
 
-class ExecutionStarted(Event, tag="execution.started"):
+class ExecutionStarted(Event, frozen=True, tag="execution.started"):
     """The execution exists, with its workflow's version pinned and its start context."""
 
     execution_id: str
@@ -39,7 +39,7 @@ class ExecutionStarted(Event, tag="execution.started"):
     tags: dict[str, str] = {}
 
 
-class StepStarted(Event, tag="step.started"):
+class StepStarted(Event, frozen=True, tag="step.started"):
     """Attempt `attempt` of the step was handed out. `generation` grows when a person has the step done again."""
 
     step: str
@@ -47,7 +47,7 @@ class StepStarted(Event, tag="step.started"):
     generation: int = 0
 
 
-class StepWaiting(Event, tag="step.waiting"):
+class StepWaiting(Event, frozen=True, tag="step.waiting"):
     """The step waits for an instant (`until`, ms) or for something named; it holds nothing meanwhile. `result` is
     what the step returns when the instant comes."""
 
@@ -58,7 +58,7 @@ class StepWaiting(Event, tag="step.waiting"):
     result: Any = None
 
 
-class StepSucceeded(Event, tag="step.succeeded"):
+class StepSucceeded(Event, frozen=True, tag="step.succeeded"):
     """The step returned `result`. Of a decision, `chosen` names the steps it chose."""
 
     step: str
@@ -67,7 +67,7 @@ class StepSucceeded(Event, tag="step.succeeded"):
     chosen: list[str] | None = None
 
 
-class AttemptFailed(Event, tag="attempt.failed"):
+class AttemptFailed(Event, frozen=True, tag="attempt.failed"):
     """The attempt failed and another starts at `retryAt` (ms)."""
 
     step: str
@@ -76,7 +76,7 @@ class AttemptFailed(Event, tag="attempt.failed"):
     retry_at: int
 
 
-class AttemptInterrupted(Event, tag="attempt.interrupted"):
+class AttemptInterrupted(Event, frozen=True, tag="attempt.interrupted"):
     """The attempt was lost with its process and another starts at `retryAt` (ms). It does not count towards `maxAttempts`; `counted` says whether it
     counts towards the few interruptions a step may have (a graceful stop does not)."""
 
@@ -86,7 +86,7 @@ class AttemptInterrupted(Event, tag="attempt.interrupted"):
     counted: bool = True
 
 
-class StepFailed(Event, tag="step.failed"):
+class StepFailed(Event, frozen=True, tag="step.failed"):
     """The step failed for good."""
 
     step: str
@@ -94,7 +94,7 @@ class StepFailed(Event, tag="step.failed"):
     error: StepError
 
 
-class StepSkipped(Event, tag="step.skipped"):
+class StepSkipped(Event, frozen=True, tag="step.skipped"):
     """The step will not run, for `reason`; `cause` names the step that brought it about."""
 
     step: str
@@ -102,27 +102,27 @@ class StepSkipped(Event, tag="step.skipped"):
     cause: str | None = None
 
 
-class StepCancelled(Event, tag="step.cancelled"):
+class StepCancelled(Event, frozen=True, tag="step.cancelled"):
     """The step had started and was given up with the execution."""
 
     step: str
 
 
-class ExecutionPaused(Event, tag="execution.paused"):
+class ExecutionPaused(Event, frozen=True, tag="execution.paused"):
     """Nothing new starts until it is resumed."""
 
     by: str | None = None
     reason: str | None = None
 
 
-class ExecutionResumed(Event, tag="execution.resumed"):
+class ExecutionResumed(Event, frozen=True, tag="execution.resumed"):
     """New attempts start again; instants that passed meanwhile are due now."""
 
     by: str | None = None
     reason: str | None = None
 
 
-class CancelRequested(Event, tag="execution.cancel-requested"):
+class CancelRequested(Event, frozen=True, tag="execution.cancel-requested"):
     """Somebody, or a critical failure under `onCriticalFailure`, asked that nothing new starts. `mode` says whether
     running attempts are given up (`cancel`) or finish (`drain`); `outcome` is how the execution will end."""
 
@@ -133,24 +133,24 @@ class CancelRequested(Event, tag="execution.cancel-requested"):
     reason: str | None = None
 
 
-class OutputRequested(Event, tag="execution.output-requested"):
+class OutputRequested(Event, frozen=True, tag="execution.output-requested"):
     """All steps have ended well and the definition's `output` is being worked out."""
 
 
-class ExecutionCompleted(Event, tag="execution.completed"):
+class ExecutionCompleted(Event, frozen=True, tag="execution.completed"):
     """Ended well. `output` is present where the definition has an `output`; else it is read from the last steps."""
 
     output: Any = None
 
 
-class ExecutionFailed(Event, tag="execution.failed"):
+class ExecutionFailed(Event, frozen=True, tag="execution.failed"):
     """Ended because a critical step failed (`step`), its time was up, or its output could not be worked out."""
 
     error: StepError
     step: str | None = None
 
 
-class ExecutionCancelled(Event, tag="execution.cancelled"):
+class ExecutionCancelled(Event, frozen=True, tag="execution.cancelled"):
     """Ended by cancel, or at once by terminate."""
 
     terminated: bool = False
@@ -158,7 +158,7 @@ class ExecutionCancelled(Event, tag="execution.cancelled"):
     reason: str | None = None
 
 
-class ExecutionRetried(Event, tag="execution.retried"):
+class ExecutionRetried(Event, frozen=True, tag="execution.retried"):
     """A failed execution goes on: `steps` are done again, everything else keeps its result."""
 
     steps: list[str]

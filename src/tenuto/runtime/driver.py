@@ -243,7 +243,7 @@ class Driver:
         except BaseException as error:
             self._in_flight -= 1
             self._commit_failed(work, error)
-            if not isinstance(error, StoreError):
+            if not isinstance(error, TenutoError):
                 raise  # being stopped, or a fault of ours: to be seen, though everything goes on
         else:
             self._in_flight -= 1
@@ -464,6 +464,7 @@ class Driver:
         if live.state.output_requested:
             self._carry_out(live, ComputeOutput())
         self._on_records(live)
+        self._on_messages()  # the commit may have brought some though its answer was lost
         self.tell(live, inp.TimeCame())
 
     def _drop_overtaken_attempts(self, live: Live) -> None:

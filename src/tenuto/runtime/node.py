@@ -186,19 +186,29 @@ class Node:
     async def _start_once(self, request: StartRequest) -> Started:
         """A start that may have been made before: one at a time under each name, compared by what it asks."""
         names = [("id", request.execution_id), ("key", request.idempotency_key)]
-        digest = _digest(request)
         while under_way := next((self._starting[name] for name in names if name in self._starting), None):
             await under_way.wait()
         done = asyncio.Event()
         self._starting.update((name, done) for name in names if name[1] is not None)
-        try:
-            before = await self._find_before(request)
-            if before is None:
-                return await self._start_new(request, digest)
-        finally:
-            done.set()
-            for name in names:
-                self._starting.pop(name, None)
+        starting = asyncio.ensure_future(self._start_unless_made(request))
+        starting.add_done_callback(lambda ended: self._start_ended(names, done, ended))
+        # The name is taken until the start has come to its end, even if the caller goes away meanwhile.
+        return await asyncio.shield(starting)
+
+    def _start_ended(
+        self, names: list[tuple[str, str | None]], done: asyncio.Event, ended: asyncio.Future[Started]
+    ) -> None:
+        done.set()
+        if not ended.cancelled():
+            ended.exception()  # the caller may have gone; then nobody else looks at it
+        for name in names:
+            self._starting.pop(name, None)
+
+    async def _start_unless_made(self, request: StartRequest) -> Started:
+        digest = _digest(request)
+        before = await self._find_before(request)
+        if before is None:
+            return await self._start_new(request, digest)
         if before.request_hash != digest:
             raise Conflict(
                 "another request used this executionId or Idempotency-Key already, for execution "
