@@ -12,6 +12,7 @@ from tenuto.cli.exits import Exit
 from tenuto.cli.options import DEFAULT_URL, Execution, Format, Output, Url, Workflow
 
 if TYPE_CHECKING:
+    from tenuto import client as answers
     from tenuto.client import SyncClient
 
 MOST_IN_A_PAGE = 1000
@@ -141,7 +142,7 @@ def list_executions(
 
     write_rows(
         form,
-        ("execution", "workflow", "status", "started", "took", "at work"),
+        ("execution", "status", "workflow", "took", "started", "where"),
         execution_rows(executions, form),
     )
 
@@ -172,10 +173,7 @@ def show(
         elif chosen(output) is Format.JSON:
             write_json(found.raw)
         else:
-            from tenuto.cli.output import printer
-            from tenuto.cli.tables import print_execution
-
-            print_execution(printer(chosen(output)), found, client.visualize(execution_id))
+            _write_view(found, client, chosen(output))
 
 
 def watch(execution: Execution, url: Url = DEFAULT_URL, output: Output = None) -> None:
@@ -221,7 +219,7 @@ def journal(execution: Execution, url: Url = DEFAULT_URL, output: Output = None)
         return
     from tenuto.cli.tables import journal_rows
 
-    write_rows(form, ("no.", "at", "+", "fact", "step", ""), journal_rows(entries))
+    write_rows(form, *journal_rows(entries, form))
 
 
 def _told_id(execution_id: str, raw: dict[str, Any], created: bool, output: Format | None) -> None:
@@ -238,19 +236,25 @@ def _told_id(execution_id: str, raw: dict[str, Any], created: bool, output: Form
 
 
 def _waited(client: SyncClient, execution_id: str, timeout_ms: int | None, output: Format | None) -> None:
-    from tenuto.cli.output import chosen, complain, printer, write_json
-    from tenuto.cli.tables import print_execution
+    from tenuto.cli.output import chosen, complain, write_json
 
     ended = client.wait(execution_id, timeout_ms)
     if chosen(output) is Format.JSON:
         write_json(ended.raw)
     else:
-        print_execution(printer(chosen(output)), ended, client.visualize(execution_id))
+        _write_view(ended, client, chosen(output))
     if not ended.is_final:
         complain(f"It has not ended in time and goes on. Watch it: tenuto watch {execution_id}")
         raise typer.Exit(Exit.UNFINISHED)
     if ended.status != "completed":
         raise typer.Exit(Exit.FAILED)
+
+
+def _write_view(execution: answers.Execution, client: SyncClient, output: Format) -> None:
+    from tenuto.cli.output import show as show_all
+    from tenuto.cli.tables import execution_view
+
+    show_all(output, *execution_view(execution, client.visualize(execution.execution_id), output))
 
 
 def _watched(client: SyncClient, execution_id: str, output: Format | None) -> None:

@@ -5,17 +5,21 @@ The server draws Mermaid, DOT and SVG; what is drawn for this terminal, or from 
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import msgspec
+from rich.text import Text
 
 from tenuto.cli.connection import LATEST, execution_on, workflow_on
 from tenuto.cli.inputs import read_document
 from tenuto.cli.options import GraphFormat
+from tenuto.cli.signs import look
 from tenuto.client import SyncClient
 from tenuto.core import drawing
 from tenuto.core.definition import Definition
+from tenuto.core.drawing.parts import GLYPHS
 from tenuto.core.events import AnyEvent
 from tenuto.core.graph import Graph
 from tenuto.core.state import State, apply
@@ -77,6 +81,15 @@ def of_execution(client: SyncClient, execution_id: str, form: GraphFormat) -> st
         graph = _graph(client, execution.workflow_id, execution.workflow_version)
         return _in_characters(graph, _state(graph, client, execution_id))
     return client.draw(execution_id, form.value)
+
+
+def coloured(drawn: str) -> Text:
+    """A DAG drawn in characters, its marks in the colours of their statuses and its lines dim."""
+    text = Text(drawn, no_wrap=True, overflow="ignore")
+    text.highlight_regex(r"[─│┌┐└┘├┤┬┴┼▼]", "dim")
+    for status, glyph in GLYPHS.items():
+        text.highlight_regex(re.escape(glyph), look(status).style)
+    return text
 
 
 def _graph(client: SyncClient, workflow_id: str, version: int | None) -> Graph:

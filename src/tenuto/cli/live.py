@@ -68,9 +68,9 @@ def draw(progress: Progress, height: int) -> RenderableType:
     """The whole picture: headline, as many steps as there is room for, totals."""
     now = now_ms()
     shown = choose(list(progress.rows.values()), max(3, height - ROOM))
-    parts: list[RenderableType] = [headline(progress, now), Padding(steps_table(shown, now), (0, 0, 0, 2))]
+    parts: list[RenderableType] = [headline(progress, now), Padding(steps_table(shown, now), (0, 0, 0, 4))]
     if len(shown) < len(progress.rows):
-        parts.append(Text(f"  … {len(progress.rows) - len(shown):,} more: {totals(progress)}", style="dim"))
+        parts.append(Text(f"    … {len(progress.rows) - len(shown):,} more: {totals(progress)}", style="dim"))
     return Group(*parts)
 
 
@@ -79,7 +79,7 @@ def headline(progress: Progress, now: int) -> Text:
     mark = look(progress.status)
     took = duration(progress.took(now))
     line = Text.assemble(
-        (f"{sign(progress.status)} ", mark.style),
+        (f"  {sign(progress.status)} ", mark.style),
         (progress.workflow, "bold"),
         "  ",
         (progress.status, mark.style),
@@ -87,7 +87,7 @@ def headline(progress: Progress, now: int) -> Text:
         no_wrap=True,
         overflow="ellipsis",
     )
-    return line.append(f"\n  {one_line(progress.error)}", "red") if progress.error else line
+    return line.append(f"\n    {one_line(progress.error)}", "red") if progress.error else line
 
 
 def steps_table(rows: list[Row], now: int) -> Table:

@@ -13,8 +13,10 @@ import msgspec
 from tenuto.cli.options import Format
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
+GAP = 2
 WIDE = 10_000
 """Width of output that nobody looks at on a screen: nothing is cut or wrapped."""
 
@@ -50,7 +52,7 @@ def complain(text: str) -> None:
         return
     first, _, rest = text.partition("\n")
     error = _error_console()
-    error.print(f"[bold red]Error[/bold red] {_escape(first)}")
+    error.print(f"[bold red]Error:[/bold red] {_escape(first)}")
     if rest:
         error.print(rest, markup=False)
 
@@ -71,16 +73,43 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-def write_rows(output: Format, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Rows under headings. Cells are Rich text or strings; plain output has them in columns two blanks apart."""
-    from rich.table import Table
+def write_rows(output: Format, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Rows under headings."""
+    show(output, table(columns, rows))
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for column in columns:
-        table.add_column(column.upper(), no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    printer(output).print(table)
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Text:
+    """Rows under headings, two blanks apart. Every column is as wide as it needs and a line too long for the screen
+    is cut at its end, as people copy ids from the first (Rich's own tables would cut those as well)."""
+    from rich.text import Text
+
+    lines: list[list[Text]] = [[Text(heading.upper(), "bold") for heading in columns]]
+    lines += [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    widths = [max(line[at].cell_len for line in lines) for at in range(len(columns))]
+    drawn = [Text(no_wrap=True, overflow="ellipsis") for _ in lines]
+    for line, made in zip(lines, drawn, strict=True):
+        for cell, width in zip(line, widths, strict=True):
+            made.append_text(cell).append(" " * (width - cell.cell_len + GAP))
+        made.rstrip()
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(drawn)
+
+
+def show(output: Format, *renderables: RenderableType) -> None:
+    """Rich things, one under the other; plain ones without the blanks that Rich fills lines with."""
+    console = printer(output)
+    if output is not Format.PLAIN:
+        _print(console, renderables)
+        return
+    with console.capture() as captured:
+        _print(console, renderables)
+    write("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
+    """A text's own wish not to be wrapped is lost unless it is said again."""
+    for renderable in renderables:
+        no_wrap, overflow = getattr(renderable, "no_wrap", None), getattr(renderable, "overflow", None)
+        console.print(renderable, no_wrap=no_wrap, overflow=overflow)
 
 
 def _error_console() -> Console:

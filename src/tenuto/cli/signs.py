@@ -42,5 +42,7 @@ def sign(status: str) -> str:
 
 
 def draws_unicode() -> bool:
-    """Whether the output takes more than ASCII."""
-    return (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
+    """Whether the output takes more than ASCII. While Rich draws live it stands in for standard output, without an
+    encoding of its own."""
+    original = sys.__stdout__.encoding if sys.__stdout__ is not None else "ascii"
+    return (getattr(sys.stdout, "encoding", None) or original).lower().replace("-", "").startswith("utf")

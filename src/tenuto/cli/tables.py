@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from rich.console import Console, Group
-from rich.padding import Padding
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tenuto.cli.live import now_ms
 from tenuto.cli.options import Format
-from tenuto.cli.output import one_line
+from tenuto.cli.output import one_line, table
 from tenuto.cli.progress import skip_sentence
 from tenuto.cli.signs import look, sign
 from tenuto.cli.times import age, duration, instant
@@ -24,15 +23,15 @@ SHORT = 200
 
 
 def execution_rows(executions: Sequence[Execution], output: Format) -> list[list[Text | str]]:
-    """Id, workflow, status, start, duration, and the steps that are at work or failed."""
+    """Id, status, workflow, duration, start, and the steps that are at work or failed."""
     now = now_ms()
     return [
         [
             execution.execution_id,
+            status_text(execution.status, output),
             f"{execution.workflow_id}@{execution.workflow_version}",
-            status_text(execution.status),
-            instant(execution.start_time) if output is Format.PLAIN else age(execution.start_time, now),
             duration(_took(execution, now)),
+            instant(execution.start_time) if output is Format.PLAIN else age(execution.start_time, now),
             _at_work(execution),
         ]
         for execution in executions
@@ -47,28 +46,34 @@ def workflow_rows(workflows: Sequence[Workflow]) -> list[list[str]]:
     ]
 
 
-def journal_rows(entries: Sequence[JournalEntry]) -> list[list[Text | str]]:
-    """A row per fact: number of the decision, instant, ms since the start, what, which step, the rest of it."""
+def journal_rows(entries: Sequence[JournalEntry], output: Format) -> tuple[list[str], list[list[Text | str]]]:
+    """Headings, and a row per fact: number of the decision, the time since the start (plain output has the instant
+    too), what, which step, the rest of it."""
+    columns = ["no.", *(["at"] if output is Format.PLAIN else []), "after", "fact", "step", ""]
     rows: list[list[Text | str]] = []
     began = entries[0].at if entries else 0
     for entry in entries:
+        at = [instant(entry.at)] if output is Format.PLAIN else []
         for event in entry.events:
             kind, step = str(event.get("type", "")), str(event.get("step", ""))
             rest = {key: value for key, value in event.items() if key not in ("type", "step")}
             told = Text(short_json(rest) if rest else "", "dim")
-            rows.append([str(entry.seq), instant(entry.at), duration(entry.at - began), kind, step, told])
-    return rows
+            rows.append([str(entry.seq), *at, duration(entry.at - began), kind, step, told])
+    return columns, rows
 
 
-def print_execution(console: Console, execution: Execution, picture: Mapping[str, Any]) -> None:
+def execution_view(execution: Execution, picture: Mapping[str, Any], output: Format) -> list[RenderableType]:
     """One execution: how it stands, each step, its output or its error."""
-    console.print(Group(_facts(execution), "", Padding(_steps(execution, picture), (0, 0, 0, 2))))
+    view: list[RenderableType] = [_facts(execution, output), "", _steps(execution, picture, output)]
     if execution.status == "completed":
-        console.print(Text.assemble(("\noutput  ", "bold"), short_json(execution.output)))
+        view.append(Text.assemble(("output  ", "bold"), short_json(execution.output)))
+    return view
 
 
-def status_text(status: str) -> Text:
-    """A status with its sign and colour."""
+def status_text(status: str, output: Format) -> Text:
+    """A status with its sign and colour; plain output has the word alone."""
+    if output is Format.PLAIN:
+        return Text(status)
     return Text(f"{sign(status)} {status}", look(status).style)
 
 
@@ -78,13 +83,13 @@ def short_json(value: Any) -> str:
     return text if len(text) <= SHORT else f"{text[:SHORT]}… ({len(text):,} characters)"
 
 
-def _facts(execution: Execution) -> Table:
+def _facts(execution: Execution, output: Format) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("execution", execution.execution_id)
     table.add_row("workflow", f"{execution.workflow_id}@{execution.workflow_version}")
-    status = status_text(execution.status)
+    status = status_text(execution.status, output)
     if execution.phase != "normal" and not execution.is_final:
         status.append(f" ({execution.phase})")
     table.add_row("status", status)
@@ -105,29 +110,22 @@ def _error_sentence(execution: Execution) -> str:
     return one_line(f"{where}{error.type}: {error.message}")
 
 
-def _steps(execution: Execution, picture: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for column in ("STEP", "STATUS", "ATTEMPTS", "TOOK", ""):
-        table.add_column(
-            column, no_wrap=True, overflow="ellipsis", justify="right" if column == "ATTEMPTS" else "left"
-        )
+def _steps(execution: Execution, picture: Mapping[str, Any], output: Format) -> Text:
     now = now_ms()
+    rows = []
     for drawn in picture["steps"]:
         step = execution.step_results.get(drawn["id"])
         if step is None:
-            table.add_row(drawn["id"], status_text("pending"), "", "", "")
+            rows.append([drawn["id"], status_text("pending", output), "", "", ""])
             continue
         took = step.duration
         if took is None and step.start_time is not None:
             took = now - step.start_time
-        table.add_row(
-            step.step_id,
-            status_text(step.status),
-            str(step.attempts or ""),
-            duration(took),
-            Text(_told(step, now), "dim"),
+        status = status_text(step.status, output)
+        rows.append(
+            [step.step_id, status, str(step.attempts or ""), duration(took), Text(_told(step, now), "dim")]
         )
-    return table
+    return table(("step", "status", "tries", "took", ""), rows)
 
 
 def _told(step: StepResult, now: int) -> str:

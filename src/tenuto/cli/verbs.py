@@ -60,10 +60,8 @@ def _ask(verb: str, typed: str, reason: str | None, url: str, output: Format | N
     if chosen(output) is Format.JSON:
         write_json(answered.raw)
         return
-    from rich.text import Text
-
-    from tenuto.cli.output import printer
+    from tenuto.cli.output import show
     from tenuto.cli.tables import status_text
 
-    line = Text(f"{answered.execution_id}  ").append_text(status_text(answered.status))
-    printer(chosen(output)).print(line)
+    form = chosen(output)
+    show(form, status_text(answered.status, form).append(f"  {answered.execution_id}", "dim"))

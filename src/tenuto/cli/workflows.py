@@ -146,10 +146,13 @@ def graph(
       tenuto graph definition.json --format svg > dag.svg
     """
     from tenuto.cli import graphs
-    from tenuto.cli.output import write
+    from tenuto.cli.output import chosen, show, write
 
     drawn = graphs.of_file(name, form) if Path(name).is_file() else graphs.of_server(name, form, url)
-    write(drawn)
+    if form is GraphFormat.TERMINAL and chosen(None) is Format.TABLE:
+        show(Format.TABLE, graphs.coloured(drawn))
+    else:
+        write(drawn)
 
 
 def _places(kind: str, found: Iterable[Any]) -> None:

@@ -1,7 +1,7 @@
 """The services that the example workflows call, all in one small process on loopback: `/<service>/<what it does>`.
 
-They remember every call they got (`GET /calls`), so that anybody can check what the orchestrator did. A payment fails
-twice with 503 before it goes through, each time it is asked for under a new Idempotency-Key.
+They remember every call they got (`GET /calls`), so that anybody can check what the orchestrator did. What is new under
+an Idempotency-Key is hard: a payment is refused twice with 503 first, and a parcel takes long to pack.
 """
 
 from __future__ import annotations
@@ -43,10 +43,16 @@ class Call(Struct, rename="camel"):
 
 
 class Task(NamedTuple):
-    """What a service does: how long it takes, and its answer for the number of the call under its key."""
+    """What a service does: how long it takes (the first time it sees a key, and later), and its answer to the
+    number-th call under a key."""
 
     takes_ms: int
     answer: Callable[[Body, int], tuple[int, Any]]
+    first_takes_ms: int | None = None
+
+    def ms(self, number: int) -> int:
+        """How long the number-th call takes."""
+        return self.takes_ms if number > 1 or self.first_takes_ms is None else self.first_takes_ms
 
 
 USERS = [
@@ -84,7 +90,7 @@ TASKS = {
     ("payment", "charge"): CHARGE,
     ("payment-service", "charge"): CHARGE,
     ("shipping", "ship"): Task(150, _always({"trackingNumber": "TN-2026-42"})),
-    ("warehouse", "pack"): Task(1500, _always({"parcelId": "parcel-9"})),
+    ("warehouse", "pack"): Task(800, _always({"parcelId": "parcel-9"}), first_takes_ms=5000),
     ("fulfillment-service", "fulfill"): Task(150, _always({"fulfilled": True})),
     ("source-system", "data"): Task(120, _always({"users": USERS, "orders": ORDERS})),
     ("target-system", "load"): Task(150, _always({"loaded": True})),
@@ -122,8 +128,9 @@ class Services:
         call = _call(request, service, body)
         self.calls.append(call)
         self._numbers[service, call.key] += 1
-        status, answer = task.answer(body if isinstance(body, dict) else {}, self._numbers[service, call.key])
-        await asyncio.sleep(task.takes_ms / 1000)
+        number = self._numbers[service, call.key]
+        status, answer = task.answer(body if isinstance(body, dict) else {}, number)
+        await asyncio.sleep(task.ms(number) / 1000)
         call.status = status
         return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 
@@ -152,7 +159,9 @@ def _decoded(content: bytes) -> Any:
 
 async def serve(port: int) -> None:
     """Serve until SIGTERM or SIGINT; the address goes to standard output. Port 0 takes a free one."""
-    runner = web.AppRunner(Services().application(), access_log=None)
+    runner = web.AppRunner(
+        Services().application(), access_log=None, handler_cancellation=True, shutdown_timeout=1
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
