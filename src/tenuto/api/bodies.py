@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -21,6 +21,7 @@ WorkflowName = Annotated[
         description="the workflow's id; `id@2` names a version",
     ),
 ]
+B = TypeVar("B", bound="Body")
 Text = Annotated[str, Meta(max_length=1000)]
 
 
@@ -56,10 +57,7 @@ _control = Checker(msgspec.json.schema(ControlBody), synonyms={"user": "by", "wh
 
 def read_start(document: object, key: str | None = None) -> StartRequest:
     """The start that body and Idempotency-Key ask for. Raises Invalid with every problem."""
-    try:
-        body = msgspec.convert(document, StartBody)
-    except msgspec.ValidationError as error:
-        raise _invalid(_start, document, error) from error
+    body = _read(document, StartBody, _start)
     if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         message = f"Expected 1 to {MAX_KEY} printable ASCII characters."
         raise Invalid([Problem("headers.Idempotency-Key", "invalid", message)])
@@ -85,13 +83,16 @@ def read_who(document: object) -> Who:
     """Who asks and why; `document` is None where nothing was sent. Raises Invalid with every problem."""
     if document is None:
         return Who()
-    try:
-        body = msgspec.convert(document, ControlBody)
-    except msgspec.ValidationError as error:
-        raise _invalid(_control, document, error) from error
+    body = _read(document, ControlBody, _control)
     return Who(body.by, body.reason)
 
 
-def _invalid(checker: Checker, document: object, error: msgspec.ValidationError) -> Invalid:
-    """Every problem that the schema finds, or the one that the conversion named."""
-    return Invalid(checker.problems(document) or [Problem("", "invalid", str(error))])
+def _read(document: object, body_type: type[B], checker: Checker) -> B:
+    """The document as that type. Raises Invalid with every problem."""
+    try:
+        return msgspec.convert(document, body_type)
+    except msgspec.ValidationError:
+        problems = checker.problems(document)
+        if problems:
+            raise Invalid(problems) from None
+    return msgspec.convert(document, body_type, strict=False)  # 5.0 where a whole number stands

@@ -3,6 +3,7 @@ problem of a query is told at once."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from tenuto.core.suggest import closest
 from tenuto.errors import Invalid, Problem
 
 MAX_FIELDS = 100
+_ID = re.compile(ID_PATTERN)
 
 
 class Parameter(NamedTuple):
@@ -39,9 +41,14 @@ def text(name: str, description: str, max_length: int = 200) -> Parameter:
 
 
 def name(name: str, description: str) -> Parameter:
-    """A parameter that is the id of something; one that could never be an id simply finds nothing."""
-    schema = {"type": "string", "pattern": ID_PATTERN}
-    return Parameter(name, description, schema, lambda values: values[0])
+    """A parameter that is the id of something."""
+
+    def parse(values: list[str]) -> str:
+        if not _ID.fullmatch(values[0]):
+            raise ValueError("Expected an id: 1 to 128 of A-Z a-z 0-9 . _ - ; the first alphanumeric.")
+        return values[0]
+
+    return Parameter(name, description, {"type": "string", "pattern": ID_PATTERN}, parse)
 
 
 def integer(name: str, description: str, low: int, high: int, default: int | None = None) -> Parameter:

@@ -21,11 +21,11 @@ _STYLE = """
 .ground{fill:#fff}text{font:13px system-ui,sans-serif;fill:#111827}.sub{font-size:11px;fill:#6b7280}
 rect.step{fill:#f9fafb;stroke:#9ca3af;stroke-width:1.3}path{fill:none;stroke:#9ca3af;stroke-width:1.5}
 path.onFailure{stroke-dasharray:5 4;stroke:#dc2626}path.onSuccess{stroke:#16a34a}marker path{fill:#9ca3af;stroke:none}
-.label{font-size:10.5px;fill:#6b7280;text-anchor:middle}
+.label{font-size:10.5px;fill:#6b7280;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:4px}
 .running rect{fill:#dbeafe;stroke:#2563eb}.success rect{fill:#dcfce7;stroke:#16a34a}
 .failed rect{fill:#fee2e2;stroke:#dc2626}.skipped{opacity:.55}.skipped rect{stroke-dasharray:4 3}
 @media(prefers-color-scheme:dark){.ground{fill:#111827}text{fill:#f3f4f6}.sub,.label{fill:#9ca3af}
-rect.step{fill:#1f2937;stroke:#6b7280}.running rect{fill:#1e3a8a}.success rect{fill:#14532d}.failed rect{fill:#7f1d1d}}
+rect.step{fill:#1f2937;stroke:#6b7280}.running rect{fill:#1e3a8a}.success rect{fill:#14532d}.failed rect{fill:#7f1d1d}.label{stroke:#111827}}
 """
 
 
@@ -75,7 +75,7 @@ def _path(layout: Layout, path: Path, middles: list[float]) -> str:
 
 
 def _label(path: Path, start: tuple[float, float], to_y: float) -> str:
-    x, y = start[0] + BETWEEN / 2, (start[1] + to_y) / 2 - 5
+    x, y = start[0] + BETWEEN / 2, (start[1] + to_y) / 2 + 4
     whole = escape(_clean(path.line.label))
     text = escape(_clean(shorten(path.line.label, 14)))
     return f'<text class="label" x="{x:.0f}" y="{y:.1f}">{text}<title>{whole}</title></text>'
@@ -86,12 +86,12 @@ def _step(layout: Layout, node: Node, middle: float, state: State | None) -> str
     x, y = _left(layout, node.index), middle - HEIGHT / 2
     name = _clean(title(node))
     glyph = "" if status is None else GLYPHS[status] + " "
-    radius = HEIGHT / 2 if node.is_decision else 8
+    radius, inset = (HEIGHT // 2, 20) if node.is_decision else (8, 12)
     return (
         f'<g class="{status or "plain"}"><title>{escape(name)} ({node.id})</title>'
-        f'<rect class="step" x="{x}" y="{y:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius:g}"/>'
-        f'<text x="{x + 12}" y="{middle - 4:.1f}">{glyph}{escape(_fitting(name))}</text>'
-        f'<text class="sub" x="{x + 12}" y="{middle + 13:.1f}">{escape(_fitting(_clean(_subtitle(node, state))))}</text></g>'
+        f'<rect class="step" x="{x}" y="{y:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}"/>'
+        f'<text x="{x + inset}" y="{middle - 4:.1f}">{glyph}{escape(_fitting(name))}</text>'
+        f'<text class="sub" x="{x + inset}" y="{middle + 13:.1f}">{escape(_fitting(_clean(_subtitle(node, state))))}</text></g>'
     )
 
 
