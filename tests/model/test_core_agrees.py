@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Verbosity, given, note, settings
@@ -21,7 +22,7 @@ from tests.model.attempts import attempts_made, delay_before
 from tests.model.drive import Drive, contents, kind_of
 from tests.model.generate import Case, Draws, Shape, cases, integers
 
-EXAMPLES = int(os.environ.get("TENUTO_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("TENUTO_EXAMPLES", "80"))
 
 campaign = settings(
     max_examples=EXAMPLES,
@@ -110,22 +111,34 @@ def test_steps_make_the_attempts_that_their_policy_allows_when_it_says(
                 assert abs(event.retry_at - at - delay) <= 0.5, event
 
 
-def test_a_condition_that_is_an_error_is_not_tried_again_whatever_the_policy_says() -> None:
-    policy = {"maxAttempts": 3, "retryOn": ["*"]}
-    step = {"id": "s0", "when": "input.when.s0", "retryPolicy": policy}
+def fixed(*steps: dict[str, Any], **conditions: rules.Truth) -> Drive:
+    """An execution of these steps, run to its end: attempts and cases succeed, conditions go as given."""
     case = Case(
-        definition={"id": "w", "steps": [step]},
-        scripts={"s0": ("ok",)},
+        definition={"id": "fixed", "steps": list(steps)},
+        scripts={step["id"]: ("ok",) for step in steps},
         waits=frozenset(),
-        conditions={"s0": "error"},
-        branches={},
-        cases={},
+        conditions=conditions,
+        branches={step["id"]: True for step in steps if step.get("action") == "condition"},
+        cases={step["id"]: (True,) * len(step["cases"]) for step in steps if "cases" in step},
     )
     drive = Drive(case, Draws(lambda low, high: low))
     drive.start()
     drive.finish()
-    assert drive.step("s0").status == "failed"
-    assert drive.step("s0").attempts == 1
+    assert_ended_as_predicted(drive, predicted(case))
+    return drive
+
+
+def test_a_condition_that_is_an_error_is_not_tried_again_whatever_the_policy_says() -> None:
+    policy = {"maxAttempts": 3, "retryOn": ["*"]}
+    drive = fixed({"id": "a", "when": "input.when.a", "retryPolicy": policy}, a="error")
+    assert drive.step("a").status == "failed"
+    assert drive.step("a").attempts == 1
+
+
+def test_a_dependency_on_a_decision_that_failed_is_not_live_even_if_that_is_let_pass() -> None:
+    decision = {"id": "a", "action": "condition", "onSuccess": ["b"], "when": "x", "continueOnFailure": True}
+    after = {"id": "c", "dependencies": ["a", "b"]}
+    assert fixed(decision, {"id": "b"}, after, a="error").kinds()["c"] == "benign"
 
 
 @given(cases(ANY_STOP), st.data())
