@@ -8,8 +8,6 @@ was there after some transaction: at least the last one acknowledged before that
 With synchronous=NORMAL acknowledged commits are lost, which shows that the images are cruel enough to tell.
 """
 
-# ruff: noqa: T201 (a command prints its table)
-
 from __future__ import annotations
 
 import argparse

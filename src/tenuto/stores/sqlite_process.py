@@ -239,4 +239,4 @@ def _read_outcome(opening: Opening) -> tuple[int, dict[int, Answer]]:
         connection.close()
     last, answers = _stored_answers.decode(stored) if isinstance(stored, bytes) else (0, [])
     first = last - len(answers) + 1
-    return number, {first + at: answer for at, answer in enumerate(answers)} if last == number else {}
+    return number, {first + at: answer for at, answer in enumerate(answers)}

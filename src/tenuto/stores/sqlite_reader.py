@@ -96,12 +96,14 @@ def listing(query: ExecutionQuery) -> tuple[str, dict[str, Any]]:
         "scan": query.limit if query.q is None else SCANNED_FOR_Q,
     }
     walks = _walk_tag(query, bindings) if query.tag else _walk_statuses(query, bindings)
-    keys = " UNION ALL ".join(f"SELECT * FROM ({walk} LIMIT :scan)" for walk in walks)
+    keys = f"{walks[0]} LIMIT :scan"
+    if len(walks) > 1:
+        merged = " UNION ALL ".join(f"SELECT * FROM ({walk} LIMIT :scan)" for walk in walks)
+        keys = f"SELECT * FROM ({merged}) ORDER BY start_time DESC, key DESC LIMIT :scan"
     matches = ""
     if query.q is not None:
         bindings["q"] = _pattern(query.q)
         matches = r"WHERE (e.execution_id LIKE :q ESCAPE '\' OR e.workflow_id LIKE :q ESCAPE '\')"
-        keys = f"SELECT * FROM ({keys}) ORDER BY start_time DESC, key DESC LIMIT :scan"
     sql = (
         f"SELECT {_EXECUTION} FROM ({keys}) AS found CROSS JOIN executions e ON e.key = found.key {matches}"
         " ORDER BY found.start_time DESC, found.key DESC LIMIT :limit"
@@ -161,12 +163,13 @@ def _time_terms(query: ExecutionQuery, bindings: dict[str, Any], place: str) -> 
     if query.since is not None:
         bindings["since"] = query.since
         terms.append(f"{start_time} >= :since")
-    if query.until is not None:
-        bindings["until"] = query.until
-        terms.append(f"{start_time} < :until")
-    if query.after is not None:
+    # The stricter of `until` and `after` holds for both; given both, SQLite might walk from the other.
+    if query.after is not None and (query.until is None or query.after[0] < query.until):
         bindings["after_time"], bindings["after_key"] = query.after
         terms.append(f"({place}) < (:after_time, :after_key)")
+    elif query.until is not None:
+        bindings["until"] = query.until
+        terms.append(f"{start_time} < :until")
     return terms
 
 
