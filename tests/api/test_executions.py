@@ -112,6 +112,7 @@ async def test_an_odd_idempotency_key_is_refused(client: Client, chain: str, key
         ({"workflowId": "chain", "version": 0}, "version", ""),
         ({"workflowId": "chain", "version": "1"}, "version", ""),
         ({"workflowId": "chain", "executionId": ".x"}, "executionId", ""),
+        ({"workflowId": "chain", "executionId": "start"}, "executionId", "/executions/start"),
         ({"workflowId": "chain", "tags": {"a": 1}}, "tags.a", "string"),
         ({"workflowId": "chain", "startAt": 5}, "startAt", "not supported yet"),
         ({"workflowId": "chain", "context": {"a": 1}}, "context.a", "id of a step"),

@@ -47,7 +47,7 @@ async def test_odd_paths_are_not_there(client: Client, path: str) -> None:
         ("PATCH", "/workflows/w", "DELETE, GET, HEAD, OPTIONS"),
         ("DELETE", "/executions/e", "GET, HEAD, OPTIONS"),
         ("GET", "/executions/e/cancel", "OPTIONS, POST"),
-        ("DELETE", "/executions/start", "GET, HEAD, OPTIONS, POST"),
+        ("GET", "/executions/start", "OPTIONS, POST"),
         ("TRACE", "/healthz", "GET, HEAD, OPTIONS"),
         ("BREW", "/", "GET, HEAD, OPTIONS"),
     ],

@@ -85,7 +85,7 @@ async def test_a_client_that_has_it_all_is_told_to_stay_away(client: Client, cha
     assert (reply.status, reply.body) == (204, b"")
 
 
-@pytest.mark.parametrize("last", ["-1", "abc", "1.5", "9" * 16, "²"])
+@pytest.mark.parametrize("last", ["-1", "abc", "1.5", "9" * 17, "²"])
 async def test_an_odd_last_event_id_is_refused(client: Client, held: str, last: str) -> None:
     reply = await client.get(f"{held}/events", headers={"last-event-id": last})
     assert (reply.status, reply.json()["errors"][0]["path"]) == (400, "headers.Last-Event-ID")

@@ -135,9 +135,11 @@ async def test_what_is_not_there_is_named(client: Client, chain: str) -> None:
     assert (await client.ask("DELETE", "/workflows/nope")).status == 404
 
 
-async def test_a_workflow_may_be_called_like_a_call(client: Client) -> None:
+async def test_a_workflow_called_like_a_call_is_read_by_version(client: Client) -> None:
     await client.post("/workflows", CHAIN | {"id": "validate"})
-    assert (await client.get("/workflows/validate")).json()["id"] == "validate"
+    assert (await client.get("/workflows/validate")).status == 405
+    assert (await client.get("/workflows/validate@1")).json()["id"] == "validate"
+    assert (await client.get("/workflows/validate/graph")).status == 200
 
 
 async def test_params_are_served_as_they_were_sent(client: Client) -> None:

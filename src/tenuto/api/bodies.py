@@ -13,6 +13,7 @@ from tenuto.ports.host import StartRequest, Who
 from tenuto.wire.schema import Checker, Later
 
 MAX_KEY = 255
+RESERVED = "start"
 
 WorkflowName = Annotated[
     str,
@@ -61,6 +62,9 @@ def read_start(document: object, key: str | None = None) -> StartRequest:
     if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         message = f"Expected 1 to {MAX_KEY} printable ASCII characters."
         raise Invalid([Problem("headers.Idempotency-Key", "invalid", message)])
+    if body.execution_id == RESERVED:
+        message = f"An execution named `{RESERVED}` could not be read, for /executions/{RESERVED} starts one."
+        raise Invalid([Problem("executionId", "reserved", message)])
     workflow_id, at, named = body.workflow_id.partition("@")
     version = None if body.version is UNSET else body.version
     if at:

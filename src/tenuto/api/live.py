@@ -38,10 +38,11 @@ def _resume_after(call: Call) -> int:
     if not header:
         after: int = call.query["after"]
         return after
-    if not (header.isascii() and header.isdigit() and len(header) <= 15):
-        message = "Expected the id of an event of this stream, a whole number."
-        raise Invalid([Problem("headers.Last-Event-ID", "invalid", message)])
-    return int(header)
+    try:
+        last: int = _LAST_EVENT_ID.parse([header])
+    except ValueError as error:
+        raise Invalid([Problem("headers.Last-Event-ID", "invalid", str(error))]) from None
+    return last
 
 
 async def _stream(call: Call, execution_id: str, after: int) -> AsyncIterator[bytes]:
@@ -82,13 +83,16 @@ def _message(entry: JournalEntry) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (entry.seq, _encode(entry._asdict()))
 
 
+_LATEST = 10**15
+_LAST_EVENT_ID = query.integer("Last-Event-ID", "as `after`; browsers send it by themselves", 0, _LATEST)
+
 ROUTES = (
     Route(
         "GET", "/executions/{executionId}/events", follow, tag="Executions", summary="Follow an execution",
         description="Server-sent events: one for each decision, `id` its number and `data` a journal entry; a comment as "
         "heartbeat; `event: end` when the execution has ended. Resume with `Last-Event-ID` or `after`.",
-        parameters=[query.integer("after", "events after this one", 0, 10**15, 0)],
-        header_parameters=[query.integer("Last-Event-ID", "as `after`; browsers send it by themselves", 0, 10**15)],
+        parameters=[query.integer("after", "events after this one", 0, _LATEST, 0)],
+        header_parameters=[_LAST_EVENT_ID],
         replies=[
             Reply(200, "the stream", None, (EVENT_STREAM,)),
             Reply(204, "the client has it all and the execution has ended", None, ()),

@@ -122,15 +122,10 @@ class Table:
     def find(self, method: str, path: str) -> Found:
         """The route for this method and decoded path; HEAD finds GET. Raises NotFound, MethodRefused."""
         wanted = "GET" if method == "HEAD" else method
-        fixed = self._fixed.get(path)
-        if fixed is not None and wanted in fixed:
-            return Found(fixed[wanted], _NOTHING)
-        segments = tuple(path.split("/"))
-        for pattern, methods in self._patterns.get(len(segments), {}).items():
-            values = _match(pattern, segments)
-            if values is not None and wanted in methods:
-                _check_ids(values)
-                return Found(methods[wanted], values)
+        methods, values = self._look_up(path)
+        if wanted in methods:
+            _check_ids(values)
+            return Found(methods[wanted], values)
         allow = self.allowed(path)
         if not allow:
             raise NotFound(f"There is nothing at {path[:200]}; GET /openapi.json lists every call.")
@@ -141,15 +136,24 @@ class Table:
 
     def allowed(self, path: str) -> list[str]:
         """The methods that the path takes, OPTIONS among them; none where there is no such path."""
-        segments = tuple(path.split("/"))
-        methods = dict(self._fixed.get(path, {}))
-        for pattern, more in self._patterns.get(len(segments), {}).items():
-            if _match(pattern, segments) is not None:
-                methods |= more
+        methods, _ = self._look_up(path)
         if not methods:
             return []
         head = {"HEAD"} if "GET" in methods else set()
         return sorted({*methods, *head, "OPTIONS"})
+
+    def _look_up(self, path: str) -> tuple[Methods, Mapping[str, str]]:
+        """The routes of a path by method, and the values of its placeholders. A fixed path hides what a pattern would
+        match, as OpenAPI has it."""
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed, _NOTHING
+        segments = tuple(path.split("/"))
+        for pattern, methods in self._patterns.get(len(segments), {}).items():
+            values = _match(pattern, segments)
+            if values is not None:
+                return methods, values
+        return {}, _NOTHING
 
 
 _NOTHING: Mapping[str, str] = {}
