@@ -16,7 +16,8 @@ import pytest
 from tenuto.errors import Conflict, Invalid, StoreUnavailable
 from tenuto.ports.store import ExecutionQuery, Record
 from tenuto.stores.sqlite import SqliteStore
-from tenuto.stores.sqlite_process import WriterProcess
+from tenuto.stores.sqlite_jobs import Commit, Refused
+from tenuto.stores.sqlite_process import WriterProcess, _read_outcome
 from tests.stores.contract import batch_of, definition, ended, message, new_execution, start
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,28 @@ async def test_answers_that_died_with_the_writer_are_found_in_the_file(
     assert await archive is False
     assert [m.key for m in await store.outbox()] == [key]
     assert len(await store.list_versions("w")) == 1
+
+
+async def test_answers_that_nobody_had_read_when_the_writer_died_still_count(store: SqliteStore) -> None:
+    """Two transactions are answered, the writer dies, and this side writes to it before it reads."""
+    key = await start(store, execution_id="taken")
+    writer = store._writer
+    assert isinstance(writer, WriterProcess)
+    refused = []
+    for other in store.reserve_keys(2):  # the loop does not turn from here on, so answers stay unread
+        refused.append(writer.submit(Commit(batch_of(new_execution(other, execution_id="taken")))))
+        writer._flush()
+        while _read_outcome(store._opening)[0] < writer._settled + len(writer._waiting):
+            pass
+    _kill_and_see_dead(store)
+    kept = writer.submit(Commit(batch_of(Record(key, 2, b"[]"))))
+    writer._flush()
+    assert [type(await answer) for answer in refused] == [Refused, Refused]
+    assert await kept is None
+
+
+def _kill_and_see_dead(store: SqliteStore) -> None:
+    os.waitid(os.P_PID, kill_writer(store), os.WEXITED | os.WNOWAIT)
 
 
 async def test_a_writer_that_keeps_dying_is_given_up_for_the_jobs_that_wait(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -54,18 +55,21 @@ WriterKind = Literal["thread", "process"]
 class SqliteStore:
     """A Store in the file at `path`, which is created if need be. Each write waits for its fsync. A `commit` raises Conflict,
     having kept nothing of the batch, when an execution id, idempotency key or key of a start is taken, a record does
-    not follow the last one of its journal, or a change is for an execution that is not there."""
+    not follow the last one of its journal, or a change is for an execution that is not there.
+
+    `writer` says where the writing goes on; a process of its own unless none can be started."""
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        writer: WriterKind = "thread",
+        writer: WriterKind | None = None,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         vfs: str | None = None,
     ) -> None:
         self._opening = Opening(os.path.abspath(path), synchronous, vfs)
-        self._writer_kind = writer
+        self._writer_kind = writer or _best_writer(vfs)
+        assert vfs is None or self._writer_kind == "thread", "a VFS of this process is unknown to another"
         self._writer: WriterThread | WriterProcess | None = None
         self._readers: Readers | None = None
         self._lock: int | None = None
@@ -223,6 +227,12 @@ class SqliteStore:
         )
         self._key_ceiling = self._next_key + _KEYS_AHEAD
         _raise_refusal(await self._submit(RaiseKeys(self._key_ceiling)))
+
+
+def _best_writer(vfs: str | None) -> WriterKind:
+    """A frozen or embedded program has no interpreter to start."""
+    can_start = bool(sys.executable) and not getattr(sys, "frozen", False)
+    return "process" if can_start and vfs is None else "thread"
 
 
 def _open_readers(opening: Opening) -> Readers:

@@ -26,14 +26,15 @@ class ServerGone(Exception):
 
 
 class Channel:
-    """The socket to the server `server` (its process id)."""
+    """The sockets that jobs come from and reports go to; `server` is the server's process id."""
 
-    def __init__(self, descriptor: int, server: int) -> None:
-        self._socket = socket.socket(fileno=descriptor)
+    def __init__(self, jobs: int, reports: int, server: int) -> None:
+        self._jobs = socket.socket(fileno=jobs)
+        self._reports = socket.socket(fileno=reports)
         self._frames = Frames()
         self._has_ended = False
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(jobs, select.POLLIN)
         self._server = _watch(server)
         if self._server is not None:
             self._poll.register(self._server, select.POLLIN)
@@ -53,12 +54,13 @@ class Channel:
     def send(self, message: Ready | Unusable | Done) -> None:
         """Raises ServerGone."""
         try:
-            self._socket.sendall(frame(message))
+            self._reports.sendall(frame(message))
         except OSError as error:
             raise ServerGone from error
 
     def close(self) -> None:
-        self._socket.close()
+        self._jobs.close()
+        self._reports.close()
         if self._server is not None:
             os.close(self._server)
 
@@ -69,7 +71,7 @@ class Channel:
         size = 0
         while size < _MOST_BYTES:
             try:
-                data = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+                data = self._jobs.recv(_READ_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -95,12 +97,12 @@ def _watch(server: int) -> int | None:
     return descriptor
 
 
-def main(descriptor: int, server: int) -> None:
+def main(jobs: int, reports: int, server: int) -> None:
     """Serve the server until it goes. It alone says when to stop: signals to the whole group are its to answer."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(ServerGone):
-        _serve(Channel(descriptor, server))
+        _serve(Channel(jobs, reports, server))
 
 
 def _serve(channel: Channel) -> None:

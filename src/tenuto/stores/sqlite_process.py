@@ -34,12 +34,12 @@ _PAUSE_S = 1.0  # between attempts to read a file that cannot be read
 # memory) for the few modules that write; so the door is stood in for by a bare package of the same name.
 _BOOT = """
 import json, sys, types
-descriptor, server, paths, package = json.loads(sys.argv[1])
+jobs, reports, server, paths, package = json.loads(sys.argv[1])
 sys.path[:] = paths
 door = sys.modules["tenuto"] = types.ModuleType("tenuto")
 door.__path__ = package
 from tenuto.stores.sqlite_child import main
-main(descriptor, server)
+main(jobs, reports, server)
 """
 
 _stored_answers = msgspec.msgpack.Decoder(tuple[int, list[Answer]])
@@ -50,8 +50,9 @@ class _Waiting(NamedTuple):
     future: asyncio.Future[Answer]
 
 
-class _Link(asyncio.Protocol):
-    """The connection to one child: its first report, then its other ones, then its end."""
+class _Reports(asyncio.Protocol):
+    """What one child reports: first whether it can write, then what is done, then its end. It comes on a socket of its
+    own: a write to a dead child would close the socket it is made on, with answers in it that nobody has read."""
 
     def __init__(self, on_done: Callable[[Done], None], on_lost: Callable[[], None]) -> None:
         self.first: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
@@ -150,7 +151,9 @@ class WriterProcess:
                 future.set_result(said.get(self._settled))
 
     def _on_lost(self) -> None:
-        self._transport = None
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
         if self._closed is not None:
             self._closed.set_result(None)
             return
@@ -189,19 +192,12 @@ class WriterProcess:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _start(self, number: int | None = None) -> tuple[asyncio.Transport, int]:
-        """A new child, ready for the job after `number`, and the last job stored in the file."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._child = await asyncio.to_thread(_start_child, theirs.fileno(), self._lock)
-            except OSError as error:
-                ours.close()
-                raise StoreUnavailable(f"the writer process cannot be started: {error}") from error
-        link = _Link(self._on_done, self._on_lost)
-        transport, _ = await self._loop.create_unix_connection(lambda: link, sock=ours)
+        """The way to a new child, ready for the job after `number`, and the last job stored in the file."""
+        reports = _Reports(self._on_done, self._on_lost)
+        transport = await self._connect(reports)
         try:
             transport.write(frame(Begin(self._opening, number)))
-            ready = await link.first
+            ready = await reports.first
             if isinstance(ready, Unusable):
                 raise (StoreIncompatible if ready.is_incompatible else StoreUnavailable)(ready.message)
         except BaseException:
@@ -211,6 +207,22 @@ class WriterProcess:
         assert isinstance(ready, Ready), "a writer process first says whether it can write"
         return transport, ready.number
 
+    async def _connect(self, reports: _Reports) -> asyncio.Transport:
+        """Start a child; the way to it."""
+        to_child, child_in = socket.socketpair()
+        from_child, child_out = socket.socketpair()
+        with child_in, child_out:
+            try:
+                ends = (child_in.fileno(), child_out.fileno())
+                self._child = await asyncio.to_thread(_start_child, *ends, self._lock)
+            except OSError as error:
+                to_child.close()
+                from_child.close()
+                raise StoreUnavailable(f"the writer process cannot be started: {error}") from error
+        transport, _ = await self._loop.create_unix_connection(asyncio.Protocol, sock=to_child)
+        await self._loop.create_unix_connection(lambda: reports, sock=from_child)
+        return transport
+
     def _bury(self) -> None:
         """Make sure that the child is gone before another writes."""
         if self._child is not None:
@@ -218,14 +230,14 @@ class WriterProcess:
             self._child.wait()
 
 
-def _start_child(descriptor: int, lock: int) -> subprocess.Popen[bytes]:
-    """Start an interpreter that sees no environment variables or user's modules but this process's paths."""
-    setting = json.dumps([descriptor, os.getpid(), sys.path, list(tenuto.__path__)])
+def _start_child(jobs: int, reports: int, lock: int) -> subprocess.Popen[bytes]:
+    """Start an interpreter that minds no environment variables or site packages but this process's paths."""
+    setting = json.dumps([jobs, reports, os.getpid(), sys.path, list(tenuto.__path__)])
     return subprocess.Popen(  # noqa: S603 (our own interpreter and code)
         [sys.executable, "-I", "-S", "-c", _BOOT, setting],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        pass_fds=(descriptor, lock),
+        pass_fds=(jobs, reports, lock),
     )
 
 

@@ -1,4 +1,4 @@
-"""How a server and its writer process talk over a socket pair: msgpack messages, each after its length in four bytes.
+"""How a server and its writer process talk over two sockets, one each way: msgpack messages, each after its length in four bytes.
 The server sends `Begin`, then jobs; the writer answers `Ready` or `Unusable`, then one `Done` a transaction.
 """
 
