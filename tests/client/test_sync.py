@@ -70,3 +70,13 @@ def test_following_is_a_plain_iterator(server_elsewhere: FakeServer) -> None:
     server_elsewhere.stream(b'id: 1\ndata: {"seq":1,"at":2,"events":[]}\n\n', b"event: end\ndata: {}\n\n")
     with SyncClient(server_elsewhere.url) as client:
         assert [entry.seq for entry in client.follow("e1")] == [1]
+
+
+def test_an_iterator_may_be_forgotten_until_after_the_client_is_closed(server_elsewhere: FakeServer) -> None:
+    page = [{"executionId": name, "workflowId": "w", "status": "running"} for name in ("e1", "e2")]
+    server_elsewhere.answer(page)
+    with SyncClient(server_elsewhere.url) as client:
+        forgotten = client.list_executions()
+        assert next(forgotten).execution_id == "e1"
+    forgotten.close()
+    assert len(server_elsewhere.asked) == 1

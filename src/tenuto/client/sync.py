@@ -39,7 +39,7 @@ def _iterated(
                     return
                 yield item[0]
         finally:
-            self._runner.run(_close(iterator))
+            self._finish(iterator)
 
     return iterate
 
@@ -68,6 +68,7 @@ class SyncClient:
     ) -> None:
         self._client = Client(base_url, timeout_ms=timeout_ms, headers=headers)
         self._runner = asyncio.Runner()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -79,8 +80,15 @@ class SyncClient:
 
     def close(self) -> None:
         """Close the connections and the loop."""
+        self._is_closed = True
         self._runner.run(self._client.close())
         self._runner.close()
+
+    def _finish(self, iterator: AsyncGenerator[Any, None]) -> None:
+        """Close an iterator that was left. One that is left to the garbage collector may come here while the loop
+        runs or after it was closed; closing the loop ends those."""
+        if not (self._is_closed or self._runner.get_loop().is_running()):
+            self._runner.run(_close(iterator))
 
     @property
     def base_url(self) -> str:

@@ -67,7 +67,7 @@ class Story:
         self._cicd()
         self._order_flow()
         self._crash()
-        return self._sum_up()
+        return sum_up(self.console, self.claims)
 
     def _etl(self) -> None:
         self._chapter("1", "ETL pipeline", "extract, two transforms side by side, load")
@@ -234,19 +234,21 @@ class Story:
             )
         self.console.print()
 
-    def _sum_up(self) -> bool:
-        kept = sum(claim.holds for claim in self.claims)
-        self.console.print()
-        if kept == len(self.claims):
-            self._say(f"{sign('completed')} All {kept} claims above were checked and hold.", "bold green")
-            return True
-        for claim in self.claims:
-            if not claim.holds:
-                self._say(f"{sign('failed')} not so: {claim.sentence} ({claim.seen})", "bold red")
-        return False
-
     def _say(self, text: str, style: str) -> None:
         self.console.print(Text(f"  {text}", style))
+
+
+def sum_up(console: Console, claims: Sequence[Claim]) -> bool:
+    """Say whether every claim holds; what does not is named again."""
+    broken = [claim for claim in claims if not claim.holds]
+    console.print()
+    if claims and not broken:
+        line = f"  {sign('completed')} All {len(claims)} claims above were checked and hold."
+        console.print(Text(line, "bold green"))
+        return True
+    for claim in broken:
+        console.print(Text(f"  {sign('failed')} not so: {claim.sentence} ({claim.seen})", "bold red"))
+    return False
 
 
 @contextmanager
