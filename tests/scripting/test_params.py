@@ -189,7 +189,8 @@ def test_truthy(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1.0, "1"), (1e21, "1e+21"), (1e-7, "1e-7"), (0.1, "0.1"), (-0.0, "0"), (1.5e-5, "0.000015"), (-1e16, "-10000000000000000"), (True, "true"), (None, "null"),
+    [(1.0, "1"), (1e21, "1e+21"), (1e-7, "1e-7"), (0.1, "0.1"), (-0.0, "0"), (1.5e-5, "0.000015"), (-1e16, "-10000000000000000"),
+     (True, "true"), (None, "null"),
      (2.5e300, "2.5e+300"), ({"a": [1, "é"]}, '{"a":[1,"é"]}'), ("x", "x"), (123456789012345680000.0, "123456789012345680000")],
 )  # fmt: skip
 def test_values_are_written_as_javascript_writes_them(value: object, text: str) -> None:

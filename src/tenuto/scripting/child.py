@@ -71,7 +71,7 @@ class Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(Instruction)))
 
 
-def confine(limits: Limits, parent: int) -> None:
+def confine(limits: Limits) -> None:
     """Give up files, processes, network and privileges for good, and end with the parent. What a platform lacks is
     left out: the parent's deadline and the engine itself remain."""
     address_space = limits.memory + OVERHEAD_BYTES + 6 * limits.scope
@@ -88,8 +88,6 @@ def confine(limits: Limits, parent: int) -> None:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)  # the parent ended before it could be watched
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     forbid_system_calls(libc)
 
@@ -145,16 +143,16 @@ class Interpreter:
             return _limit_named(str(error)) or b'e{"thrown":"something that cannot be shown"}'
 
     def _evaluate(self, request: str) -> bytes:
-        answer: str = self._run(self._context.parse_json(request))
-        if answer[0] == "v":
-            return answer.encode()
+        answer = self._run(self._context.parse_json(request))
+        if answer is not False:
+            return b"v" + bytes(answer.encode())
         outcome = self._context.eval(self._outcome)
         held = self._run(None)
         answer = outcome(held)
         deadline = time.monotonic() + self._limits.cpu_s
         for _ in range(PROMISE_JOBS):
             if answer != "p":
-                return answer.encode()
+                return bytes(answer.encode())
             if time.monotonic() > deadline:
                 return b"ltime"
             if not self._context.execute_pending_job():
@@ -180,15 +178,16 @@ def _limit_named(message: str) -> bytes | None:
 
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def is_deeper(json: bytes, depth: int) -> bool:
     """Whether JSON nests deeper than `depth`: each round takes away the innermost level of brackets."""
     if json.count(b"[") + json.count(b"{") <= depth:
         return False
-    brackets = _TEXTS.sub(b"", json).translate(None, _ALL_BUT_BRACKETS)
+    brackets = _TEXTS.sub(b"", json).translate(_ONE_KIND, _ALL_BUT_BRACKETS)
     for _ in range(depth):
-        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        shorter = brackets.replace(b"[]", b"")
         if len(shorter) == len(brackets):
             break
         brackets = shorter
@@ -230,15 +229,15 @@ def serve(interpreter: Interpreter) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the engine's file, runner.js, outcome.js, the parent's process id, then the fields of Limits."""
-    engine, runner, outcome, parent, cpu_s, *sizes = arguments
+    """Arguments: the engine's file, runner.js, outcome.js, then the fields of Limits."""
+    engine, runner, outcome, cpu_s, *sizes = arguments
     memory, result, depth, scope = map(int, sizes)
     limits = Limits(float(cpu_s), memory, result, depth, scope)
     os.environ["TZ"] = "UTC"  # scripts know one time zone, wherever they run
     time.tzset()
     with open(runner, encoding="utf-8") as file, open(outcome, encoding="utf-8") as more:
         interpreter = Interpreter(load_engine(engine), file.read(), more.read(), limits)
-    confine(limits, int(parent))
+    confine(limits)
     send(0, b"v")
     serve(interpreter)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -76,7 +76,8 @@ class _Worker:
 
 class QuickJsEngine:
     """The ScriptEngine of the product. `workers` processes are kept while there is work; up to `most_workers` are
-    started when scripts burn all of those; idle ones end after `idle_ms`."""
+    started when scripts burn all of those; idle ones end after `idle_ms`. `child` gives the command that starts one.
+    Raises ConfigurationError where the package with the engine is not installed."""
 
     def __init__(
         self,
@@ -85,8 +86,10 @@ class QuickJsEngine:
         *,
         most_workers: int | None = None,
         idle_ms: int = 60_000,
+        child: Callable[[Limits], list[str]] = command,
     ) -> None:
         self.limits = limits or Limits()
+        self._arguments = child(self.limits)
         self._kept_workers = workers
         self._most_workers = workers + 2 if most_workers is None else most_workers
         self._idle_s = idle_ms / 1000
@@ -141,9 +144,7 @@ class QuickJsEngine:
     def _submit(self, script: Script, scope: Mapping[str, Any], request: bytes | None) -> asyncio.Future[Any]:
         assert not self._is_closed, "nothing is evaluated after close()"
         future = asyncio.get_running_loop().create_future()
-        owner = id(
-            scope.get("context")
-        )  # that of an execution; alive as long as the evaluation holds the scope
+        owner = id(scope.get("context"))  # the execution's: alive as long as the evaluation holds the scope
         self._queue.push(owner, _Evaluation(script, scope, request, future))
         self._dispatch()
         return future
@@ -182,7 +183,7 @@ class QuickJsEngine:
     def _start(self, now: float) -> _Worker | None:
         try:
             sandbox = Sandbox(
-                command(self.limits), self.limits.result_bytes + LONGEST_ERROR, self._on_answer, self._on_end
+                self._arguments, self.limits.result_bytes + LONGEST_ERROR, self._on_answer, self._on_end
             )
         except OSError as error:
             if not self._workers:

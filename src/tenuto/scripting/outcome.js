@@ -46,13 +46,13 @@
     } catch {
       told.thrown = "something that cannot be shown";
     }
-    return "e" + JSON.stringify(told);
+    return ["e", JSON.stringify(told)].join("");
   };
 
   const serialize = (value) => {
     if (value === undefined) return "vnull";
-    const json = typeof value === "number" && value - value ? undefined : JSON.stringify(value);
-    if (json !== undefined) return "v" + json;
+    const json = typeof value === "number" && value - value !== 0 ? undefined : JSON.stringify(value);
+    if (json !== undefined) return ["v", json].join("");
     throw new TypeError("the result is " + (typeof value === "number" ? value : "a " + typeof value));
   };
 

@@ -176,13 +176,17 @@ class Limits(NamedTuple):
 
 
 def read_answer(answer: bytes, script: Script, scope: Mapping[str, Any], limits: Limits) -> Any:
-    """The value that a sandbox answered. Raises ScriptFailed for anything else."""
+    """The value that a sandbox answered. Raises ScriptFailed for an error or a limit, and whatever reading odd JSON
+    raises (MsgspecError, ValueError, TypeError, LookupError) for what no sandbox of ours would answer."""
     letter, text = answer[:1], answer[1:]
     if letter == b"v":
         return decode(text)
     if letter == b"l":
         raise stopped(text.decode(), limits)
-    raise _failure(decode(text), script, scope, limits)
+    told = decode(text)
+    if letter != b"e" or not isinstance(told, dict):
+        raise ValueError("it is neither a value nor an error")
+    raise _failure(told, script, scope, limits)
 
 
 def decode(text: bytes) -> Any:

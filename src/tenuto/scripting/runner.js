@@ -1,9 +1,9 @@
 // Evaluates one script over JSON data. Every evaluation gets a fresh engine that holds nothing but this function, so
 // it is compiled each time and kept short: what is rarely needed is in outcome.js.
 //
-// run(request) answers "v" and the result as JSON, "p" where the result is a promise, "e" where something was thrown;
-// run(null) then gives what outcome.js needs to go on. A script may replace any global and so spoil its own answer,
-// nobody else's.
+// run(request) answers the result as JSON, or false where something was thrown or the result is a promise; run(null)
+// then gives what outcome.js needs to go on. A script may replace any global and so spoil its own answer, nobody
+// else's. (The wrapper around the engine cannot take a text made by `+`, so none is handed out.)
 (() => {
   const { stringify } = JSON;
   const { apply, get: read, setPrototypeOf } = Reflect;
@@ -64,23 +64,23 @@
     try {
       held.phase = "syntax";
       const script = compile(request);
-      if (!script) return "vnull";
+      if (!script) return "null";
       held.values = request.values;
       guard(request);
       held.phase = "run";
       const value = apply(script, undefined, Object.values(request.values));
       if (value instanceof Promise) {
         held.promise = value;
-        return "p";
+        return false;
       }
       held.phase = "result";
-      if (value === undefined) return "vnull";
-      const json = typeof value === "number" && value - value ? undefined : stringify(value);
-      if (json !== undefined) return "v" + json;
+      if (value === undefined) return "null";
+      const json = typeof value === "number" && value - value !== 0 ? undefined : stringify(value);
+      if (json !== undefined) return json;
       throw new TypeError("the result is " + (typeof value === "number" ? value : "a " + typeof value));
     } catch (error) {
       held.error = error;
-      return "e";
+      return false;
     }
   };
 })()

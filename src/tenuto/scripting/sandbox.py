@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import socket
 import struct
 import subprocess
@@ -33,7 +32,7 @@ def command(limits: Limits) -> list[str]:
     room = files("tenuto.scripting")
     sizes = (limits.memory_bytes, limits.result_bytes, limits.result_depth, limits.scope_bytes)
     scripts = [str(room / name) for name in ("child.py", "runner.js", "outcome.js")]
-    arguments = [scripts[0], engine.origin, *scripts[1:], str(os.getpid()), str(limits.timeout_ms / 1000)]
+    arguments = [scripts[0], engine.origin, *scripts[1:], str(limits.timeout_ms / 1000)]
     return [sys.executable, "-I", "-S", "-B", *arguments, *map(str, sizes)]
 
 
