@@ -19,6 +19,7 @@ from tenuto.core.definition import is_decision
 from tenuto.core.graph import Node as StepNode
 from tenuto.core.view import document
 from tenuto.errors import ConfigurationError
+from tenuto.observability.measured import MeasuredScripts, measured_delivery
 from tenuto.ports.action import Action
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Registration, StartRequest, Who
@@ -29,7 +30,7 @@ from tenuto.runtime.clock import SystemClock
 from tenuto.runtime.delivery import HttpDelivery
 from tenuto.runtime.ids import new_execution_id
 from tenuto.runtime.node import Node
-from tenuto.runtime.outbox import OutboxSender
+from tenuto.runtime.outbox import Deliver, OutboxSender
 from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.engine import QuickJsEngine
 from tenuto.scripting.request import Limits as ScriptLimits
@@ -76,8 +77,11 @@ class Engine:
         self._webhook_http = (
             HttpCaller()
         )  # of their own, so that steps never take the connections of webhooks
-        self._scripts: ScriptEngine = QuickJsEngine(
-            self.settings.script_workers, ScriptLimits(timeout_ms=self.settings.script_timeout)
+        self._scripts: ScriptEngine = MeasuredScripts(
+            QuickJsEngine(
+                self.settings.script_workers, ScriptLimits(timeout_ms=self.settings.script_timeout)
+            ),
+            self._script_evaluated,
         )
         self._registry = Registry(built_in_actions(self._scripts, self._http))
         self._documents: list[Registering] = []
@@ -138,7 +142,7 @@ class Engine:
             store=store,
             clock=self.clock,
             scripts=self._scripts,
-            outbox=OutboxSender(store, self.clock, HttpDelivery(self._webhook_http, self.clock), rng=rng),
+            outbox=OutboxSender(store, self.clock, self._delivery(), rng=rng),
             find_action=self._find_action,
             known_actions=self._registry.names,
             telemetry=self.telemetry,
@@ -182,6 +186,12 @@ class Engine:
                 "the engine is not open: use `async with engine:` or `await engine.open()`"
             )
         return self._node
+
+    def _script_evaluated(self, outcome: str, seconds: float) -> None:
+        self.telemetry.script_evaluated(outcome, seconds)  # which is set only after the engine was made
+
+    def _delivery(self) -> Deliver:
+        return measured_delivery(HttpDelivery(self._webhook_http, self.clock), self.telemetry.webhook_tried)
 
     def _find_action(self, step: StepNode) -> Action | None:
         if is_decision(step.spec) and step.spec.action != "condition":

@@ -9,6 +9,8 @@ from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -47,7 +49,8 @@ def mask_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> M
 
 def _renderers(as_json: bool, *, colors: bool) -> list[structlog.typing.Processor]:
     if as_json:
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))  # locals hold users' data
+        return [tracebacks, structlog.processors.JSONRenderer(default=str)]
     return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
 
 

@@ -62,7 +62,6 @@ class Metrics:
         self._webhooks = Counter(
             "tenuto_webhooks", "Deliveries of webhooks tried.", ["outcome"], registry=registry
         )
-        self._webhooks_due = Gauge("tenuto_webhooks_due", "Webhooks not yet delivered.", registry=registry)
         self._script_seconds = Histogram(
             "tenuto_script_seconds",
             "Time of one evaluation.",
@@ -71,7 +70,6 @@ class Metrics:
             registry=registry,
         )
         self._live = Gauge("tenuto_executions_live", "Executions in memory.", registry=registry)
-        self._up = Gauge("tenuto_node_up", "1 while this node takes work.", registry=registry)
         self._ended_by: dict[str, Counter] = {}
         self._steps_by: dict[str, Counter] = {}
         self._http_by: dict[tuple[str, int], Histogram] = {}
@@ -117,15 +115,11 @@ class Metrics:
         child.observe(seconds)
 
     def webhook_tried(self, outcome: str) -> None:
-        """A delivery was tried: `sent`, `failed` or `dead`."""
+        """A delivery was tried: `sent`, `again` or `dead`."""
         child = self._webhooks_by.get(outcome)
         if child is None:
             child = self._webhooks_by[outcome] = self._webhooks.labels(outcome)
         child.inc()
-
-    def webhooks_due(self, count: int) -> None:
-        """So many webhooks are not yet delivered."""
-        self._webhooks_due.set(count)
 
     def script_evaluated(self, outcome: str, seconds: float) -> None:
         """A script was evaluated: `ok`, `error` or `limit`."""
@@ -137,10 +131,6 @@ class Metrics:
     def executions_live(self, count: int) -> None:
         """So many executions are in memory."""
         self._live.set(count)
-
-    def node_up(self, is_up: bool) -> None:
-        """Whether this node takes work."""
-        self._up.set(is_up)
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

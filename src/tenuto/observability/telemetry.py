@@ -56,3 +56,11 @@ class MeasuredTelemetry:
     def live(self, count: int) -> None:
         """Show how many executions are in memory."""
         self._metrics.executions_live(count)
+
+    def script_evaluated(self, outcome: str, seconds: float) -> None:
+        """Time one script."""
+        self._metrics.script_evaluated(outcome, seconds)
+
+    def webhook_tried(self, outcome: str) -> None:
+        """Count one delivery."""
+        self._metrics.webhook_tried(outcome)

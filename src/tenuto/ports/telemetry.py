@@ -23,6 +23,12 @@ class Telemetry(Protocol):
     def live(self, count: int) -> None:
         """So many executions are in memory now."""
 
+    def script_evaluated(self, outcome: str, seconds: float) -> None:
+        """A script took so long: `ok`, `error` or `limit`."""
+
+    def webhook_tried(self, outcome: str) -> None:
+        """A delivery was tried: `sent`, `again` or `dead`."""
+
 
 class Silent:
     """Listens to nothing."""
@@ -37,4 +43,10 @@ class Silent:
         """Nothing."""
 
     def live(self, count: int) -> None:
+        """Nothing."""
+
+    def script_evaluated(self, outcome: str, seconds: float) -> None:
+        """Nothing."""
+
+    def webhook_tried(self, outcome: str) -> None:
         """Nothing."""
