@@ -237,12 +237,6 @@ def _called_by_decide() -> bool:
 # -- the core -----------------------------------------------------------------------------------------------------
 
 
-@planted("takes an outcome of an attempt that no longer runs")
-def _() -> Iterator[None]:
-    with swapped(decide_module, "_is_current", lambda step, given: step.status == "running"):
-        yield
-
-
 @planted("counts interrupted attempts against maxAttempts")
 def _() -> Iterator[None]:
     original = state_module._FOLDS[ev.AttemptInterrupted]

@@ -44,6 +44,7 @@ class Books:
         self.ends = 0
         self.step_ends = 0
         self.retries = 0
+        self.timed_out = False
 
 
 class Witness:
@@ -93,6 +94,7 @@ class Witness:
                 self._must_be(books, event.step, "running", event)
                 books.status[event.step] = "retrying"
                 books.failed[event.step, books.generation[event.step]] += 1
+                books.timed_out |= "scripted" not in event.error.message and event.error.type == "timeout"
                 books.not_before[event.step] = event.retry_at
             case ev.AttemptInterrupted():
                 self._must_be(books, event.step, "running", event)

@@ -312,7 +312,7 @@ class World:
             return
         if any(step.error is not None and step.error.type == "timeout" for step in state.steps):
             return
-        if "onCriticalFailure" in case.definition or books.retries:
+        if "onCriticalFailure" in case.definition or books.retries or books.timed_out:
             return
         prediction = rules.predict(case.definition, case.oracle, case.conditions)
         for step_id, end in prediction.steps.items():

@@ -24,7 +24,7 @@ class StepError(Struct, frozen=True, omit_defaults=True):
     details: Any = None
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", tag_field="type"):
+class Event(Struct, frozen=True, omit_defaults=True, rename="camel", tag_field="type"):
     """One fact."""
 
 

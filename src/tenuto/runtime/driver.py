@@ -357,8 +357,10 @@ class Driver:
 
     async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
         outcome = await ending
-        live.attempts.pop(key, None)
-        self.tell(live, inp.AttemptEnded(*key, outcome, self._noise()))
+        if live.attempts.pop(key, None) is None:
+            self._telemetry.refused(live.state.workflow_id, "the attempt had been given up")
+        else:
+            self.tell(live, inp.AttemptEnded(*key, outcome, self._noise()))
 
     def _noise(self) -> float:
         return self._rng.uniform(-1, 1)

@@ -85,6 +85,7 @@ class Node:
         self._loading: dict[tuple[str, bool], asyncio.Future[Live | None]] = {}
         self._starting: dict[tuple[str, str | None], asyncio.Event] = {}
         self._followers: dict[str, list[asyncio.Event]] = defaultdict(list)
+        self._taken_up = 0
         self._is_stopping = False
         self._background: list[asyncio.Task[None]] = []
 
@@ -259,10 +260,11 @@ class Node:
         remembered = self._remembered.get(execution_id)
         if remembered is not None:
             return remembered
+        taken_up = self._taken_up
         row = await self._find_row(execution_id)
         workflow = await self._catalog.get(row.workflow_id, row.version)
         state = fold(workflow.graph, [record.data for record in await self._store.read_journal(row.key)])
-        if state.is_terminal:
+        if state.is_terminal and taken_up == self._taken_up:  # else a retry may have overtaken this reading
             self._remember(state)
         return state
 
@@ -372,6 +374,7 @@ class Node:
         return await self._ask(live, given, verb)
 
     async def _ask(self, live: Live, given: inp.Input, verb: str) -> State:
+        self._forget(live.execution_id)  # it may have ended a moment ago, and is about to move again
         refusal = await self._driver.ask(live, given)
         if refusal is not None:
             raise Conflict(f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}")
@@ -428,9 +431,14 @@ class Node:
         state = fold(workflow.graph, [record.data for record in records])
         live = Live(row.key, execution_id, workflow, state)
         live.wake_at = row.wake_at
-        self._remembered.pop(execution_id, None)
+        self._forget(execution_id)
         self._driver.adopt(live)
         return live
+
+    def _forget(self, execution_id: str) -> None:
+        """What is remembered, or being read to be remembered, holds no longer."""
+        self._remembered.pop(execution_id, None)
+        self._taken_up += 1
 
     def _parked(self, wake_at: int) -> None:
         self._sleeper.parked(wake_at)
