@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -209,6 +212,32 @@ def test_without_a_server_the_exit_code_is_3_and_the_error_says_how_to_start_one
     assert ran.code == 3
     assert "connection refused" in ran.err
     assert "tenuto serve" in ran.err
+
+
+def test_what_the_server_finds_wrong_with_an_argument_is_a_usage_error(registered: Run) -> None:
+    ran = registered("list", "--status", "bogus")
+    assert ran.code == 2
+    assert "bogus" in ran.err
+
+
+def test_interrupting_a_watcher_stops_watching_and_nothing_else(registered: Run, server_url: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tenuto", "start", "patient", "--watch", "--url", server_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as watcher:
+        assert watcher.stdout is not None
+        for line in watcher.stdout:
+            if "waiting" in line:
+                break
+        watcher.send_signal(signal.SIGINT)
+        said = watcher.communicate()[1]
+    assert watcher.returncode == 130
+    execution_id = said.split()[-1]
+    assert "goes on" in said
+    assert registered("show", execution_id, "-o", "json").json["status"] == "running"
 
 
 def test_an_address_without_a_scheme_is_taken_as_http(bare: Run, server_url: str) -> None:

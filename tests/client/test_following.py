@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -82,16 +83,42 @@ async def test_an_unknown_execution_is_an_error_at_once(client: Client, server: 
     assert len(server.asked) == 1
 
 
-async def test_a_server_that_stays_away_too_long_is_unreachable(dead_url: str) -> None:
-    async with Client(dead_url) as client:
+async def test_a_server_that_was_never_there_is_not_waited_for(dead_url: str) -> None:
+    async with Client(dead_url) as client, asyncio.timeout(20):
         with pytest.raises(ServerUnreachable, match="connection refused"):
-            await followed(client, patience_ms=0)
+            await followed(client, patience_ms=3_600_000)
+
+
+async def test_a_server_that_stays_away_too_long_is_unreachable(client: Client, server: FakeServer) -> None:
+    server.stream(NO_PAUSE, entry(1), broken=True)
+    server.answer({"title": "Unavailable"}, 503)
+    with pytest.raises(ServerUnreachable):
+        await followed(client, patience_ms=0)
+    assert len(server.asked) == 1
+
+
+async def test_errors_beyond_the_patience_are_raised_as_they_are(client: Client, server: FakeServer) -> None:
+    server.stream(NO_PAUSE, entry(1))
+    for _ in range(10_000):
+        server.answer({"title": "Unavailable"}, 503)
+    with pytest.raises(ApiError, match="Unavailable"):
+        await followed(client, patience_ms=20)
 
 
 async def test_waiting_asks_for_the_execution_again_once_it_has_ended(
     client: Client, server: FakeServer
 ) -> None:
     server.answer({"executionId": "e1", "workflowId": "w", "status": "running"})
+    server.stream(entry(1), END)
+    server.answer({"executionId": "e1", "workflowId": "w", "status": "completed"})
+    assert (await client.wait("e1")).status == "completed"
+
+
+async def test_waiting_bears_a_server_that_goes_away_before_it_is_followed(
+    client: Client, server: FakeServer
+) -> None:
+    server.answer({"executionId": "e1", "workflowId": "w", "status": "running"})
+    server.answer({"title": "Unavailable"}, 503)
     server.stream(entry(1), END)
     server.answer({"executionId": "e1", "workflowId": "w", "status": "completed"})
     assert (await client.wait("e1")).status == "completed"

@@ -9,11 +9,9 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from tenuto.cli.output import one_line
+from tenuto.cli.output import aligned, one_line
 from tenuto.cli.progress import ENDED, Progress, Row
 from tenuto.cli.signs import look, sign
 from tenuto.cli.times import duration
@@ -68,9 +66,13 @@ def draw(progress: Progress, height: int) -> RenderableType:
     """The whole picture: headline, as many steps as there is room for, totals."""
     now = now_ms()
     shown = choose(list(progress.rows.values()), max(3, height - ROOM))
-    parts: list[RenderableType] = [headline(progress, now), Padding(steps_table(shown, now), (0, 0, 0, 4))]
+    parts: list[RenderableType] = [headline(progress, now), steps_table(shown, now)]
     if len(shown) < len(progress.rows):
-        parts.append(Text(f"    … {len(progress.rows) - len(shown):,} more: {totals(progress)}", style="dim"))
+        parts.append(
+            Text(
+                f"    … and {len(progress.rows) - len(shown):,} more; of all, {totals(progress)}", style="dim"
+            )
+        )
     return Group(*parts)
 
 
@@ -90,26 +92,21 @@ def headline(progress: Progress, now: int) -> Text:
     return line.append(f"\n    {one_line(progress.error)}", "red") if progress.error else line
 
 
-def steps_table(rows: list[Row], now: int) -> Table:
-    """A line per step: sign, id, status, attempt, time, note."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=1)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=40)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    for row in rows:
-        style = look(row.status).style
-        table.add_row(
-            Text(sign(row.status), style),
-            Text(row.step, "dim" if row.status in ("pending", "skipped") else ""),
-            Text(row.status, style),
-            Text("" if row.status == "skipped" else duration(row.took(now))),
-            Text(f"attempt {row.attempt}" if row.attempt > 1 else "", "yellow"),
-            Text(one_line(row.note)),
-        )
-    return table
+def steps_table(rows: list[Row], now: int) -> Text:
+    """A line per step: sign, id, status, time, attempt, note."""
+    return aligned(
+        [
+            [
+                Text(f"    {sign(row.status)}", look(row.status).style),
+                Text(row.step, "dim" if row.status in ("pending", "skipped") else ""),
+                Text(row.status, look(row.status).style),
+                "" if row.status == "skipped" else f"{duration(row.took(now)):>8}",
+                Text(f"attempt {row.attempt}" if row.attempt > 1 else "", "yellow"),
+                Text(one_line(row.note), "dim"),
+            ]
+            for row in rows
+        ]
+    )
 
 
 def choose(rows: list[Row], most: int) -> list[Row]:
@@ -131,7 +128,7 @@ def choose(rows: list[Row], most: int) -> list[Row]:
 
 def totals(progress: Progress) -> str:
     """How many steps stand where, in words."""
-    return ", ".join(f"{count:,} {status}" for status, count in sorted(progress.counts().items()))
+    return ", ".join(f"{count:,} {status}" for status, count in progress.counts().most_common())
 
 
 def now_ms() -> int:

@@ -32,6 +32,7 @@ SERVER, WORKFLOWS, EXECUTIONS, TOOLS = "Server", "Workflows", "Executions", "Mor
 PASSED_ON = {"bench": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}}
 """`bench` has its options in its own room, which only it pays for."""
 
+BY_STATUS = {400: Exit.USAGE, 404: Exit.NOT_FOUND}
 NO_SERVER = "\nStart one with `tenuto serve`, or name another with --url or TENUTO_URL."
 
 
@@ -124,5 +125,5 @@ def _exit_of(error: TenutoError) -> Exit:
     if isinstance(error, ServerUnreachable):
         return Exit.UNREACHABLE
     if isinstance(error, ApiError):
-        return Exit.NOT_FOUND if error.status == 404 else Exit.REFUSED
+        return BY_STATUS.get(error.status, Exit.REFUSED)
     return Exit.USAGE

@@ -79,13 +79,19 @@ def write_rows(output: Format, columns: Sequence[str], rows: Sequence[Sequence[s
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Text:
-    """Rows under headings, two blanks apart. Every column is as wide as it needs and a line too long for the screen
-    is cut at its end, as people copy ids from the first (Rich's own tables would cut those as well)."""
+    """Rows under headings, aligned."""
     from rich.text import Text
 
-    lines: list[list[Text]] = [[Text(heading.upper(), "bold") for heading in columns]]
-    lines += [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
-    widths = [max(line[at].cell_len for line in lines) for at in range(len(columns))]
+    return aligned([[Text(heading.upper(), "bold") for heading in columns], *rows])
+
+
+def aligned(rows: Sequence[Sequence[str | Text]]) -> Text:
+    """Rows with their cells under one another, two blanks apart. Every column is as wide as it needs and a line too
+    long for the screen is cut at its end, as people copy ids from the first (Rich's own tables cut those as well)."""
+    from rich.text import Text
+
+    lines = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
     drawn = [Text(no_wrap=True, overflow="ellipsis") for _ in lines]
     for line, made in zip(lines, drawn, strict=True):
         for cell, width in zip(line, widths, strict=True):

@@ -92,7 +92,7 @@ def _fold_step(row: Row, kind: str, at: int, event: Mapping[str, Any]) -> None:
             row.status, row.attempt, row.note = "running", int(event.get("attempt", 1)), ""
             row.started = at if row.started is None else row.started
         case "step.waiting":
-            row.status, row.note = "waiting", f"for {event.get('waitingFor', '')}".rstrip()
+            row.status, row.note = "waiting", waiting_sentence(event.get("waitingFor"))
         case "attempt.failed":
             row.status, row.note = "retrying", _error(event)
         case "attempt.interrupted":
@@ -116,6 +116,11 @@ def _error(event: Mapping[str, Any]) -> str:
 
 def _skipped(event: Mapping[str, Any]) -> str:
     return skip_sentence(str(event.get("reason", "")), event.get("cause"))
+
+
+def waiting_sentence(waiting_for: object) -> str:
+    """What a waiting step waits for, in words."""
+    return "for its timer" if waiting_for == "timer" else f"for {waiting_for or 'an answer'}"
 
 
 def skip_sentence(reason: str, cause: object) -> str:

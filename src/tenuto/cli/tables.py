@@ -13,7 +13,7 @@ from rich.text import Text
 from tenuto.cli.live import now_ms
 from tenuto.cli.options import Format
 from tenuto.cli.output import one_line, table
-from tenuto.cli.progress import skip_sentence
+from tenuto.cli.progress import skip_sentence, waiting_sentence
 from tenuto.cli.signs import look, sign
 from tenuto.cli.times import age, duration, instant
 from tenuto.client import Execution, JournalEntry, StepResult, Workflow
@@ -136,7 +136,7 @@ def _told(step: StepResult, now: int) -> str:
         return skip_sentence(step.reason or "", step.cause)
     told = one_line(f"{step.error.type}: {step.error.message}") if step.error else ""
     if step.status == "waiting":
-        told = f"for {step.waiting_for or 'an answer'}"
+        told = waiting_sentence(step.waiting_for)
     due = step.waiting_until or step.next_attempt_at
     if due is not None and step.status in ("waiting", "retrying"):
         told += f" (due in {duration(max(0, due - now))})"

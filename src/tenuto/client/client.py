@@ -167,10 +167,13 @@ class Client:
         execution = await self.get(execution_id)
         if execution.is_final:
             return execution
+        events = path("executions", execution_id, "events")
+        following = Following(self._transport, events, 0, PATIENCE_MS, has_answered=True)
         try:
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
-                async for _ in self.follow(execution_id):
-                    pass
+                async with aclosing(following.entries()) as entries:
+                    async for _ in entries:
+                        pass
         except TimeoutError:
             pass
         return await self.get(execution_id)
@@ -179,7 +182,7 @@ class Client:
         self, execution_id: str, *, after_seq: int = 0, patience_ms: int = PATIENCE_MS
     ) -> AsyncGenerator[JournalEntry, None]:
         """The journal from after `after_seq` on, live, until the execution has ended. Goes on after a broken
-        connection; a server away for more than `patience_ms` raises ServerUnreachable. Raises ApiError (404)."""
+        connection; a server that goes away for more than `patience_ms` raises ServerUnreachable. Raises ApiError (404)."""
         following = Following(
             self._transport, path("executions", execution_id, "events"), after_seq, patience_ms
         )

@@ -21,9 +21,12 @@ RETRY_MS = 250
 
 
 class Following:
-    """One reader of one event stream. `patience_ms` is how long a server may be away before ServerUnreachable."""
+    """One reader of one event stream. `patience_ms` is how long a server that has once answered may be away
+    before ServerUnreachable."""
 
-    def __init__(self, transport: Transport, path: str, after_seq: int, patience_ms: int) -> None:
+    def __init__(
+        self, transport: Transport, path: str, after_seq: int, patience_ms: int, *, has_answered: bool = False
+    ) -> None:
         self._transport = transport
         self._address = transport.address(path)
         self._parser = Parser()
@@ -31,6 +34,7 @@ class Following:
             self._parser.last_id = str(after_seq)
         self._patience_s = patience_ms / 1000
         self._away_since: float | None = None
+        self._has_answered = has_answered
 
     async def entries(self) -> AsyncGenerator[JournalEntry, None]:
         """The decisions, until the server says that the execution has ended. Raises ApiError, ServerUnreachable."""
@@ -38,7 +42,7 @@ class Following:
             try:
                 async with aclosing(self._messages()) as messages:
                     async for message in messages:
-                        self._away_since = None
+                        self._away_since, self._has_answered = None, True
                         if message.event == "end":
                             return
                         yield answer(JournalEntry, msgspec.json.decode(message.data))
@@ -60,8 +64,10 @@ class Following:
                     yield message
 
     async def _bear(self, error: ServerUnreachable | ApiError) -> None:
-        """Wait a little before the next try, or give up: at once where trying again would not help."""
-        if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        """Wait a little before the next try, or give up: at once where trying again would not help, or where the
+        server was not there in the first place."""
+        is_refused = isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_refused or not self._has_answered:
             raise error
         now = asyncio.get_running_loop().time()
         self._away_since = now if self._away_since is None else self._away_since
