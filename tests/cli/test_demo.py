@@ -27,7 +27,7 @@ def test_the_demo_proves_what_it_claims_and_leaves_nothing_behind(tmp_path: Path
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "✗" not in demo.stdout
-    assert "All 11 claims above were checked and hold." in demo.stdout
+    assert "All 12 claims above were checked and hold." in demo.stdout
     assert "killed with SIGKILL" in demo.stdout
     pids = re.findall(r"process (\d+)|started again as (\d+)|server (\d+) killed", demo.stdout)
     assert len(pids) == 3
