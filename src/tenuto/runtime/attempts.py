@@ -49,12 +49,13 @@ class Performer:
         return outcome
 
     async def _perform(self, state: State, plan: Plan) -> Ending:
+        scope = Scope(state, plan.node)
         try:
+            # `when` has the script engine's own limits; the step's timeout begins with the attempt proper.
+            unmet = await self._unmet(state, plan, scope)
+            if unmet is not None:
+                return unmet
             async with asyncio.timeout(_seconds(plan)):
-                scope = Scope(state, plan.node)
-                unmet = await self._unmet(state, plan, scope)
-                if unmet is not None:
-                    return unmet
                 params = await plan.params.resolve(scope, self._scripts)
                 outcome = self._act(state, plan, params)
                 ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
