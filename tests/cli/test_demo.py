@@ -35,7 +35,7 @@ def test_the_demo_proves_what_it_claims_and_leaves_nothing_behind(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_interrupted_ends_everything_it_started(
     tmp_path: Path, number: signal.Signals
 ) -> None:

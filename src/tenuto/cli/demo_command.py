@@ -30,7 +30,8 @@ def demo(
         return
     from tempfile import TemporaryDirectory
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with TemporaryDirectory(prefix="tenuto-demo-") as folder:
         if not _told(Path(folder), keep):
             raise typer.Exit(Exit.FAILED)
@@ -82,5 +83,5 @@ def _await_interrupt() -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM ends the demo as Ctrl-C does: with everything it started."""
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does: with everything it started."""
     raise KeyboardInterrupt
