@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from rich.console import Console
 from benchmarks.peers import rounds, table
 from benchmarks.peers.catalogue import PEERS, TENUTO
 from tenuto.cli.bench.disk import describe_disk
+from tenuto.cli.bench.footprint import busy_share
+from tenuto.cli.bench.report import machine_sentence
 
 
 def main() -> int:
@@ -29,7 +32,8 @@ def main() -> int:
         return 2
     engines = [TENUTO, *(peer for peer in PEERS if peer.name in wanted)]
     rows = rounds.install(engines, say)
-    disk = describe_disk(Path(tempfile.gettempdir())).sentence()
+    machine = machine_sentence(len(os.sched_getaffinity(0)), busy_share(1.0))
+    disk = f"{machine}; {describe_disk(Path(tempfile.gettempdir())).sentence()}"
     rounds.measure(rows, options.repetitions, say)
     if options.output == "json":
         print(json.dumps(table.as_data(rows, rows[0], disk), indent=2))

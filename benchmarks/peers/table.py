@@ -45,17 +45,19 @@ def _cell(row: Row, own: Row, column: Column) -> str:
     text = number(middle)
     if len(values) > 1:
         text += f"\n{number(min(values))}–{number(max(values))}"
-    if row is not own and own.repetitions:
-        text += f"\n[dim]{number(_ratio(row, own, column))}×[/dim]"
+    ratio = _ratio(row, own, column)
+    if row is not own and ratio is not None:
+        text += f"\n[dim]{number(ratio)}×[/dim]"
     return text
 
 
-def _ratio(row: Row, own: Row, column: Column) -> float:
-    """How many times better Tenuto's median is: 2.0 is twice the executions, or half the time or memory."""
+def _ratio(row: Row, own: Row, column: Column) -> float | None:
+    """How many times better Tenuto's median is: 2.0 is twice the executions, or half the time or memory. None where
+    Tenuto has no such figure."""
     theirs = median(column.of(each) for each in row.repetitions)
-    ours = median(column.of(each) for each in own.repetitions)
+    ours = median([column.of(each) for each in own.repetitions] or [0.0])
     better, worse = (ours, theirs) if column.more else (theirs, ours)
-    return better / worse if worse else 0.0
+    return better / worse if ours and worse else None
 
 
 def print_table(console: Console, rows: Sequence[Row], own: Row, disk: str) -> None:
@@ -93,7 +95,7 @@ def as_data(rows: Sequence[Row], own: Row, disk: str) -> dict[str, Any]:
                     column.key: {
                         "median": median(values),
                         "values": values,
-                        "tenutoTimesBetter": _ratio(row, own, column) if own.repetitions else None,
+                        "tenutoTimesBetter": _ratio(row, own, column),
                     }
                     for column in COLUMNS
                     if (values := [column.of(each) for each in row.repetitions])

@@ -12,7 +12,7 @@ from rich.console import Console
 from tenuto.cli.bench.disk import Disk
 from tenuto.cli.bench.figures import Figure, Goal, growth, quantile
 from tenuto.cli.bench.measures import SIZES, derive_steps
-from tenuto.cli.bench.report import as_data, print_table
+from tenuto.cli.bench.report import as_data, machine_sentence, print_table
 
 DISK = Disk(Path("/data/x"), "ext4", 0.25)
 
@@ -79,3 +79,8 @@ def test_the_json_holds_every_repetition() -> None:
 
 def test_a_disk_in_memory_is_called_that() -> None:
     assert "IN MEMORY" in DISK._replace(file_system="tmpfs").sentence()
+
+
+def test_other_work_on_the_machine_is_told() -> None:
+    assert "BUSY" not in machine_sentence(2, 0.05)
+    assert "BUSY WITH OTHER WORK (60%)" in machine_sentence(2, 0.6)

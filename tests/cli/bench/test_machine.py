@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tenuto.cli.bench.disk import describe_disk, file_system_of, folder_on_disk
-from tenuto.cli.bench.footprint import footprint_of, tree_of
+from tenuto.cli.bench.footprint import busy_share, footprint_of, tree_of
 
 linux_only = pytest.mark.skipif(not Path("/proc/mounts").exists(), reason="reads /proc")
 
@@ -53,3 +53,7 @@ def test_a_process_that_is_gone_has_no_footprint() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     assert footprint_of(child.pid) is None
+
+
+def test_the_busy_share_is_a_share() -> None:
+    assert 0 <= busy_share(0.01) <= 1

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,3 +59,23 @@ def _cpu_s(folder: Path) -> float:
     """User and system time, fields 14 and 15 of stat; the name in field 2 may hold spaces."""
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_share(seconds: float) -> float:
+    """How much of all processors was in use during the next so many seconds, 0 to 1; 0 where /proc does not tell.
+    Blocks that long."""
+    before = _processor_times()
+    time.sleep(seconds)
+    after = _processor_times()
+    spent = [late - early for early, late in zip(before, after, strict=True)]
+    total = sum(spent)
+    return 1 - (spent[3] + spent[4]) / total if total else 0.0
+
+
+def _processor_times() -> list[int]:
+    """The first line of /proc/stat: user, nice, system, idle, iowait, …"""
+    try:
+        first = Path("/proc/stat").read_text().partition("\n")[0]
+    except OSError:
+        return []
+    return [int(field) for field in first.split()[1:9]]

@@ -13,7 +13,7 @@ from tenuto import __version__
 from tenuto.cli.bench.disk import Disk
 from tenuto.cli.bench.figures import Figure
 
-BUSY = 0.5
+BUSY = 0.15
 VERDICTS = {"pass": "[green]pass[/green]", "short": "[bold red]short of it[/bold red]", "": ""}
 
 
@@ -78,8 +78,8 @@ def as_data(figures: Sequence[Figure], disk: Disk, machine: str) -> dict[str, An
     }
 
 
-def machine_sentence(cores: int, load: float) -> str:
-    """Processor cores at hand, Python and system, in a few words; and a warning when others were at work: `load` is
-    the system's load average before."""
+def machine_sentence(cores: int, busy: float) -> str:
+    """Processor cores at hand, Python and system, in a few words; and a warning when others were at work: `busy` is
+    the share of the processors in use before anything was measured."""
     text = f"{cores} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    return f"{text}, BUSY WITH OTHER WORK (load {load:.1f})" if load > BUSY else text
+    return f"{text}, BUSY WITH OTHER WORK ({busy:.0%})" if busy > BUSY else text

@@ -16,6 +16,7 @@ from rich.console import Console
 from tenuto.cli.bench.disk import Disk, describe_disk, folder_on_disk
 from tenuto.cli.bench.figures import Figure
 from tenuto.cli.bench.filled import FILLED
+from tenuto.cli.bench.footprint import busy_share
 from tenuto.cli.bench.measures import MEASURES, QUICK, Bench, Measure, Pace, Sample, figures_of
 from tenuto.cli.bench.report import as_data, machine_sentence, print_table
 from tenuto.cli.bench.server import serving
@@ -44,7 +45,7 @@ def run(
     if repetitions is not None:
         pace = replace(pace, repetitions=repetitions)
     progress = Console(stderr=True)
-    machine = machine_sentence(len(os.sched_getaffinity(0)), os.getloadavg()[0])
+    machine = machine_sentence(len(os.sched_getaffinity(0)), busy_share(1.0))
 
     def say(text: str) -> None:
         progress.print(text, style="dim", highlight=False)
