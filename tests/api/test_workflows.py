@@ -119,6 +119,14 @@ async def test_the_graph_comes_as_data_and_as_pictures(client: Client, chain: st
         assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
+async def test_a_large_graph_is_drawn_too(client: Client) -> None:
+    steps = [{"id": f"step-{i}", "dependencies": [f"step-{i - 1}"] if i else []} for i in range(2000)]
+    assert (await client.post("/workflows", {"id": "large", "steps": steps})).status == 201
+    reply = await client.get("/workflows/large/graph?format=svg")
+    assert (reply.status, reply.text.count('class="dependency"')) == (200, 1999)
+    assert len((await client.get("/workflows/large/graph")).json()["edges"]) == 1999
+
+
 async def test_what_is_not_there_is_named(client: Client, chain: str) -> None:
     for target, words in (
         ("/workflows/nope", "'nope'"),

@@ -69,7 +69,7 @@ async def draw(call: Call) -> Response:
     state = await call.host.read(call.path["executionId"])
     if call.query["format"] == "json":
         return answer(visualize(state, call.now()))
-    return picture(call.query["format"], state.graph, state)
+    return await picture(call.query["format"], state.graph, state)
 
 
 async def journal(call: Call) -> Response:

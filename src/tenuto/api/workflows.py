@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -13,11 +14,13 @@ from tenuto.api.pictures import FORMATS, picture
 from tenuto.api.routing import Reply, Route
 from tenuto.core.definition import Definition
 from tenuto.core.drawing import data
-from tenuto.core.graph import compile_graph
+from tenuto.core.graph import Graph, compile_graph
 from tenuto.core.validate import Warning_
 from tenuto.ports.store import WorkflowVersion
 
 TAG = "Workflows"
+MOST_AT_ONCE_BYTES = 100_000
+"""Larger definitions are not compiled on the event loop."""
 
 
 async def register(call: Call) -> Response:
@@ -65,10 +68,15 @@ async def archive(call: Call) -> Response:
 async def draw(call: Call) -> Response:
     """The DAG as data or as a picture."""
     stored = await _find(call)
-    graph = compile_graph(msgspec.json.decode(stored.definition, type=Definition), stored.version)
+    is_large = len(stored.definition) > MOST_AT_ONCE_BYTES
+    graph = await asyncio.to_thread(_compile, stored) if is_large else _compile(stored)
     if call.query["format"] == "json":
         return answer(data(graph))
-    return picture(call.query["format"], graph)
+    return await picture(call.query["format"], graph)
+
+
+def _compile(stored: WorkflowVersion) -> Graph:
+    return compile_graph(msgspec.json.decode(stored.definition, type=Definition), stored.version)
 
 
 async def _find(call: Call) -> WorkflowVersion:
