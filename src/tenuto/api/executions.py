@@ -23,6 +23,7 @@ from tenuto.ports.store import ExecutionQuery
 
 TAG = "Executions"
 _CURSOR_PATTERN = re.compile(r"^[0-9]{1,18}\.[0-9]{1,18}$", re.ASCII)
+LONGEST_WAIT = 300_000
 LATEST = 10**14
 """The last instant that a filter takes: some time in the year 5138."""
 
@@ -161,7 +162,7 @@ ROUTES = (
         "same request answers the same execution; with another request, 409.",
         body=StartBody,
         parameters=[
-            query.integer("wait", "answer with the document when the execution has ended, or after so many ms", 0, 300_000),
+            query.integer("wait", "answer with the document when the execution has ended, or after so many ms", 0, LONGEST_WAIT),
             query.name("until", "with `wait`: when this step has ended"),
         ],
         header_parameters=[_KEY],

@@ -23,6 +23,7 @@ from tenuto.errors import NotFound
 Handler = Callable[[Call], Awaitable[Response]]
 
 _ID = re.compile(ID_PATTERN)
+REMEMBERED_QUERIES = 64
 _VERSIONED_ID = re.compile(ID_PATTERN.removesuffix("$") + r"(@[1-9][0-9]{0,8})?$")
 
 
@@ -89,10 +90,18 @@ class Route:
         self.body_required = body_required
         self.is_stream = is_stream
         self.segments = tuple(path.split("/"))
+        self._queries: dict[bytes, dict[str, Any]] = {}
 
     def read_query(self, raw: bytes) -> dict[str, Any]:
         """The checked query. Raises Invalid."""
-        return query.read(self.parameters, raw) if raw else self.default_query
+        if not raw:
+            return self.default_query
+        known = self._queries.get(raw)
+        if known is None:
+            known = query.read(self.parameters, raw)
+            if len(self._queries) < REMEMBERED_QUERIES and len(raw) < 100:
+                self._queries[raw] = known  # clients ask the same few things over and over
+        return known
 
 
 class Found(NamedTuple):
