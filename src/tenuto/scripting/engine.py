@@ -36,7 +36,7 @@ STARTING_S = 10.0
 SURPLUS_IDLE_S = 2.0
 LOOP_LATE_S = 0.25
 SHALLOW, DEEP = 4, 16
-FAILED_STARTS = 3
+FAILED_STARTS = 10
 LONGEST_ERROR = 1 << 18
 
 
@@ -171,7 +171,7 @@ class QuickJsEngine:
                 flowing = worker
         if flowing is not None and len(flowing.running) < SHALLOW:
             return flowing
-        if len(self._workers) < self._kept_workers or (self._is_crowded(now) and flowing is None):
+        if len(self._workers) < self._kept_workers or (flowing is None and self._is_crowded(now)):
             return self._start(now)
         return flowing if flowing is not None and len(flowing.running) < DEEP else None
 
