@@ -38,7 +38,9 @@ class Invalid(TenutoError):
 
     def __init__(self, problems: list[Problem], message: str | None = None) -> None:
         self.problems = problems
-        super().__init__(message or "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems))
+        super().__init__(
+            message or "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems)
+        )
 
 
 class DefinitionInvalid(Invalid):

@@ -56,8 +56,8 @@ class Route:
     """One call of the API, with all that its description says of it."""
 
     __slots__ = (
-        "body", "body_required", "default_query", "description", "handler", "header_parameters", "is_stream", "method",
-        "parameters", "path", "replies", "segments", "summary", "tag",
+        "_queries", "body", "body_required", "default_query", "description", "handler", "header_parameters", "is_stream",
+        "method", "parameters", "path", "replies", "segments", "summary", "tag",
     )  # fmt: skip
 
     def __init__(

@@ -115,6 +115,7 @@ def _config(settings: Settings, app: Application) -> uvicorn.Config:
         http="httptools",
         ws="none",
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=max(1, settings.grace // 1000),
     )
 

@@ -77,8 +77,9 @@ class AttemptFailed(Event, frozen=True, tag="attempt.failed"):
 
 
 class AttemptInterrupted(Event, frozen=True, tag="attempt.interrupted"):
-    """The attempt was lost with its process and another starts at `retryAt` (ms). It does not count towards `maxAttempts`; `counted` says whether it
-    counts towards the few interruptions a step may have (a graceful stop does not)."""
+    """The attempt was lost with its process and another starts at `retryAt` (ms). It does not count towards
+    `maxAttempts`; `counted` says whether it counts towards the few interruptions a step may have (a graceful stop does
+    not)."""
 
     step: str
     attempt: int

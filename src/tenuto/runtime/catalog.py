@@ -5,6 +5,7 @@ This node is the only writer of its store, so what it remembers of the newest ve
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -12,16 +13,20 @@ from typing import Any
 import msgspec
 
 from tenuto.core.definition import Definition
+from tenuto.core.validate import ToCheck
 from tenuto.errors import DefinitionInvalid, NotFound, Problem
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Registration
 from tenuto.ports.script import Script, ScriptEngine
 from tenuto.ports.store import Store, WorkflowVersion
 from tenuto.runtime.workflow import FindAction, Workflow
-from tenuto.wire.definitions import Parsed, parse_definition
+from tenuto.wire.definitions import Parsed, examine_definition
 
 REMEMBERED = 1_000
 """Compiled versions kept in memory; the least recently used go first."""
+
+LARGE = 100_000
+"""Bytes of JSON from which a definition is checked in a thread."""
 
 
 class Catalog:
@@ -44,26 +49,23 @@ class Catalog:
         self._newest: dict[str, int] = {}
 
     async def check(self, document: Any) -> Parsed:
-        """The definition, checked as a whole. Raises DefinitionInvalid with every problem."""
-        problems: list[Problem] = []
-        parsed: Parsed | None = None
-        try:
-            parsed = parse_definition(document, frozenset(self._known_actions()))
-        except DefinitionInvalid as invalid:
-            problems = invalid.problems
-        if parsed is not None:
-            problems = await self._script_problems(parsed)
+        """The definition, checked as a whole, scripts included. Raises DefinitionInvalid with every problem."""
+        known = frozenset(self._known_actions())
+        if _is_large(document):
+            problems, scripts, parsed = await asyncio.to_thread(examine_definition, document, known)
+        else:
+            problems, scripts, parsed = examine_definition(document, known)
+        problems += [
+            problem for script in scripts if (problem := await self._script_problem(script)) is not None
+        ]
         if parsed is None or problems:
             raise DefinitionInvalid(problems)
         return parsed
 
-    async def _script_problems(self, parsed: Parsed) -> list[Problem]:
-        problems = []
-        for path, kind, source in parsed.scripts:
-            why = await self._scripts.check(Script(kind, source))
-            if why is not None:
-                problems.append(Problem(path, "script", f"does not parse as JavaScript: {why}"))
-        return problems
+    async def _script_problem(self, script: ToCheck) -> Problem | None:
+        path, kind, source = script
+        why = await self._scripts.check(Script(kind, source))
+        return None if why is None else Problem(path, "script", f"does not parse as JavaScript: {why}")
 
     async def register(self, document: Any) -> Registration:
         """Check and keep a definition. Raises DefinitionInvalid."""
@@ -128,3 +130,11 @@ class Catalog:
     def forget_compiled(self) -> None:
         """Compile again on next use: the actions this process serves have changed."""
         self._compiled.clear()
+
+
+def _is_large(document: Any) -> bool:
+    """Whether checking it takes so long that other executions would wait."""
+    try:
+        return len(msgspec.json.encode(document)) > LARGE
+    except (TypeError, ValueError, RecursionError):  # not JSON data: the check says so at once
+        return False

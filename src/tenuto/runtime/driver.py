@@ -593,15 +593,19 @@ class Driver:
             return
         waiter = Waiter(self._loop.create_future(), until_step)
         live.waiters.append(waiter)
+        timer = self._loop.call_later(timeout_ms / 1000, _time_is_up, waiter)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                await waiter.future
-        except TimeoutError:
-            pass
+            await waiter.future
         finally:
+            timer.cancel()
             if waiter in live.waiters:
                 live.waiters.remove(waiter)
             self._rest(live)
+
+
+def _time_is_up(waiter: Waiter) -> None:
+    if not waiter.future.done():
+        waiter.future.set_result(None)
 
 
 def _reported(live: Live) -> set[AttemptKey]:

@@ -97,9 +97,18 @@ def check_shape(document: object) -> list[Problem]:
     return _checker.problems(document)
 
 
-def parse_definition(document: object, known_actions: Collection[str]) -> Parsed:
+class Examined(NamedTuple):
+    """What is known of a document: every problem found, the scripts that are still to be parsed by the script engine
+    (also those of a document with problems), and what it amounts to where there are no problems."""
+
+    problems: list[Problem]
+    scripts: list[ToCheck]
+    parsed: Parsed | None
+
+
+def examine_definition(document: object, known_actions: Collection[str]) -> Examined:
     """Check a document (JSON data, or what a program built of dicts, lists and tuples) as a whole. `known_actions` are
-    the actions somebody serves; others are a warning. Raises DefinitionInvalid with every problem.
+    the actions somebody serves; others are a warning. Raises DefinitionInvalid for what is not JSON data at all.
 
     Takes milliseconds for an ordinary definition and up to a few seconds for the largest: call it off the event loop
     for documents of more than some 100 kB.
@@ -113,11 +122,20 @@ def parse_definition(document: object, known_actions: Collection[str]) -> Parsed
         *(problem for problem in verdict.problems if remnant and not remnant.is_echo(problem)),
     ]
     if problems or remnant is None:
-        raise DefinitionInvalid(_listed(problems))
+        return Examined(_listed(problems), verdict.scripts, None)
     definition = remnant.outline.definition
     canonical = canonical_json(definition)
     warnings = [as_warning(doubt) for doubt in in_document_order(verdict.doubts)[:MAX_PROBLEMS]]
-    return Parsed(definition, warnings, verdict.scripts, canonical, digest_of(canonical))
+    parsed = Parsed(definition, warnings, verdict.scripts, canonical, digest_of(canonical))
+    return Examined([], verdict.scripts, parsed)
+
+
+def parse_definition(document: object, known_actions: Collection[str]) -> Parsed:
+    """What `examine_definition` finds. Raises DefinitionInvalid with every problem."""
+    problems, _, parsed = examine_definition(document, known_actions)
+    if parsed is None:
+        raise DefinitionInvalid(problems)
+    return parsed
 
 
 def _listed(findings: list[Finding]) -> list[Problem]:

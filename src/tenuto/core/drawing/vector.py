@@ -25,7 +25,8 @@ path.onFailure{stroke-dasharray:5 4;stroke:#dc2626}path.onSuccess{stroke:#16a34a
 .running rect{fill:#dbeafe;stroke:#2563eb}.success rect{fill:#dcfce7;stroke:#16a34a}
 .failed rect{fill:#fee2e2;stroke:#dc2626}.skipped{opacity:.55}.skipped rect{stroke-dasharray:4 3}
 @media(prefers-color-scheme:dark){.ground{fill:#111827}text{fill:#f3f4f6}.sub,.label{fill:#9ca3af}
-rect.step{fill:#1f2937;stroke:#6b7280}.running rect{fill:#1e3a8a}.success rect{fill:#14532d}.failed rect{fill:#7f1d1d}.label{stroke:#111827}}
+rect.step{fill:#1f2937;stroke:#6b7280}.running rect{fill:#1e3a8a}.success rect{fill:#14532d}\
+.failed rect{fill:#7f1d1d}.label{stroke:#111827}}
 """
 
 
