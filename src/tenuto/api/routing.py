@@ -22,8 +22,10 @@ from tenuto.errors import NotFound
 
 Handler = Callable[[Call], Awaitable[Response]]
 
-_ID = re.compile(ID_PATTERN)
 REMEMBERED_QUERIES = 64
+"""So many short queries of a route are not checked again when they come again."""
+
+_ID = re.compile(ID_PATTERN)
 _VERSIONED_ID = re.compile(ID_PATTERN.removesuffix("$") + r"(@[1-9][0-9]{0,8})?$")
 
 
@@ -93,7 +95,7 @@ class Route:
         self._queries: dict[bytes, dict[str, Any]] = {}
 
     def read_query(self, raw: bytes) -> dict[str, Any]:
-        """The checked query. Raises Invalid."""
+        """The checked query, not to be changed. Raises Invalid."""
         if not raw:
             return self.default_query
         known = self._queries.get(raw)
