@@ -11,6 +11,7 @@ TenutoError
 ├── StoreError         the store failed
 │   ├── StoreUnavailable   it cannot be reached or written at present; nothing was kept   (503)
 │   ├── StoreIncompatible  its schema is newer than this program, or another server owns it
+│   ├── UnreadableRecord   a journal record that is damaged, or of a newer program; its execution stands still
 │   └── LeaseLost          another node owns these executions now; nothing was written
 ├── ScriptFailed       an expression or script gave an error, or was stopped at a limit
 └── ConfigurationError a setting, flag or `--app` module that cannot work
@@ -77,6 +78,11 @@ class StoreUnavailable(StoreError):
 
 class StoreIncompatible(StoreError):
     """The store was made by a newer Tenuto, is not Tenuto's, or belongs to another server that is still running."""
+
+
+class UnreadableRecord(StoreError):
+    """A journal record that this version cannot read: damaged, or written by a newer Tenuto. Its execution stands
+    still; no other is touched."""
 
 
 class LeaseLost(StoreError):
