@@ -407,3 +407,9 @@ def _() -> Iterator[None]:
 
     with swapped(node.Node, "_find_before", unaware):
         yield
+
+
+@planted("asks the store all the time while idle")
+def _() -> Iterator[None]:
+    with swapped(sleeper, "LONGEST_SLEEP_MS", 100), swapped(sleeper, "SHORTEST_SLEEP_MS", 100):
+        yield

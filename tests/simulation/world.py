@@ -40,6 +40,7 @@ from tests.simulation.witness import Books, Broken, Witness
 
 EPOCH = 1_700_000_000_000
 STEPS = Shape(most_steps=9, stops=("continue", "continue", "continue", "drain", "cancel"))
+IDLE_S = 120
 PATIENCE_S = 200_000.0
 """Simulated seconds that a world may need to come to rest: the longest delays there are, many times over."""
 
@@ -405,8 +406,20 @@ class World:
             raise Broken(f"{open_ones} never ended")
         await self._comes(lambda: all(self._is_all_taken(key) for key in self.witness.messages))
         await self.check_rest()
+        await self._check_idle(node)
         await node.close()
         await self.bury()
+
+    async def _check_idle(self, node: Node) -> None:
+        """Idle costs nothing: the store is asked once a second at most, and no ended execution stays in memory."""
+        assert self.disk is not None
+        await asyncio.sleep(IDLE_S / 4)
+        before = self.disk.reads
+        await asyncio.sleep(IDLE_S)
+        if self.disk.reads - before > IDLE_S:
+            raise Broken(f"{self.disk.reads - before} reads in {IDLE_S} idle seconds")
+        if node._driver.live:
+            raise Broken(f"{list(node._driver.live)} ended and stayed in memory")
 
     async def _resume(self, node: Node, execution_id: str) -> None:
         while True:
