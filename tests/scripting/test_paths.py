@@ -62,6 +62,8 @@ def reaches_into_a_primitive(scope: Any, source: str) -> bool:
     for segment in path.segments:
         if isinstance(value, dict):
             value = value.get(str(segment.key))
+        elif isinstance(value, list) and segment.key == "length":
+            value = len(value)
         elif isinstance(value, list) and str(segment.key) in {"0", "1", "2"}:
             value = value[int(segment.key)] if int(segment.key) < len(value) else None
         else:
