@@ -15,10 +15,10 @@
         for (let node = seen[i]; node.parent; node = node.parent) path.unshift(node.key);
         return path;
       }
-      for (const key of Object.keys(value)) {
+      for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
         const child = value[key];
         if (typeof child === "object" && child && seen.length < MOST_VISITED) {
-          seen.push({ value: child, key: Array.isArray(value) ? Number(key) : key, parent: seen[i] });
+          seen.push({ value: child, key, parent: seen[i] });
         }
       }
     }

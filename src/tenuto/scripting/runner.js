@@ -51,7 +51,7 @@
       const depth = pending.pop();
       const value = pending.pop();
       if (depth) {
-        for (const key of keys(value)) {
+        for (const key of Array.isArray(value) ? value.keys() : keys(value)) {
           if (typeof value[key] === "object" && value[key]) pending.push(value[key], key === "steps" ? depth : depth - 1);
         }
       }
