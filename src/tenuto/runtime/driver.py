@@ -214,7 +214,8 @@ class Driver:
         self._answer(live, given, decision.refused)
 
     def _stored_wake(self, state: State) -> int | None:
-        if state.is_terminal or not is_parked(state):
+        # What a node decides while it stops leaves steps unstarted that no instant will start.
+        if state.is_terminal or self.holding or not is_parked(state):
             return None
         wake = next_wake(state)
         return NEVER if wake is None else wake
