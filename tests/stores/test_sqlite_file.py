@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tenuto.ports.store import ExecutionQuery
 from tenuto.stores import sqlite_schema
 from tenuto.stores.sqlite import SqliteStore, WriterKind
 from tenuto.stores.sqlite_connection import Opening, open_writer
-from tests.stores.contract import start
+from tests.stores.contract import batch_of, new_execution, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +124,31 @@ async def test_a_refused_store_holds_no_lock(path: Path, writer: WriterKind) -> 
     await store.close()
 
 
+async def test_a_file_that_is_refused_is_not_tried_again_in_the_background(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 100)
+    with pytest.raises(StoreIncompatible):
+        await SqliteStore(path, writer="process").open()
+    for _ in range(20):  # let the loop see the end of the process that was started
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_keys_in_use_are_not_handed_out_though_the_note_of_them_was_lost(
+    path: Path, writer: WriterKind
+) -> None:
+    store = SqliteStore(path, writer=writer)
+    await store.open()
+    (used,) = store.reserve_keys(1_000)[-1:]
+    await store.commit(batch_of(new_execution(used)))
+    await store.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("UPDATE meta SET value = 1 WHERE name = 'next_key'")
+    connection.close()
+    await store.open()
+    assert store.reserve_keys(1)[0] > used
+    await store.close()
+
+
 def test_migrations_bring_an_older_file_forward_in_one_step_each(path: Path) -> None:
     open_writer(Opening(str(path))).close()
 
@@ -156,7 +182,7 @@ def test_a_server_that_was_killed_leaves_a_file_the_next_one_opens(path: Path, w
     crash = (
         "import asyncio, os, signal, sys\n"
         "from tenuto.stores.sqlite import SqliteStore\n"
-        "from tests.stores.contract import start\n"
+        "from tests.stores.contract import batch_of, new_execution, start\n"
         "async def main():\n"
         "    store = SqliteStore(sys.argv[1], writer=sys.argv[2])\n"
         "    await store.open()\n"

@@ -42,7 +42,6 @@ from tenuto.stores.sqlite_jobs import (
 from tenuto.stores.sqlite_lock import lock_file
 from tenuto.stores.sqlite_pool import Readers
 from tenuto.stores.sqlite_process import WriterProcess
-from tenuto.stores.sqlite_schema import read_meta
 from tenuto.stores.sqlite_thread import WriterThread
 
 _KEYS_AHEAD = 1 << 20  # keys noted as possibly in use before they are handed out
@@ -222,9 +221,7 @@ class SqliteStore:
 
     async def _take_up_keys(self) -> None:
         """Begin where no key was handed out before, even by a server that was killed before it used its keys."""
-        self._next_key = await self._reading().read_quickly(
-            lambda connection: read_meta(connection, "next_key")
-        )
+        self._next_key = await self._reading().read_quickly(sqlite_reader.next_key)
         self._key_ceiling = self._next_key + _KEYS_AHEAD
         _raise_refusal(await self._submit(RaiseKeys(self._key_ceiling)))
 

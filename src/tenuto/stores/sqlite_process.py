@@ -56,6 +56,8 @@ class _Reports(asyncio.Protocol):
 
     def __init__(self, on_done: Callable[[Done], None], on_lost: Callable[[], None]) -> None:
         self.first: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        self.is_lost = False
+        self.is_accepted = False  # from then on its end is the end of our writer
         self._frames = Frames()
         self._on_done = on_done
         self._on_lost = on_lost
@@ -66,14 +68,15 @@ class _Reports(asyncio.Protocol):
             report = report_decoder.decode(message)
             if isinstance(report, Done):
                 self._on_done(report)
-            else:
+            elif not self.first.done():
                 self.first.set_result(report)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.first.done():
+        self.is_lost = True
+        if self.is_accepted:
             self._on_lost()
-        else:
-            self.first.set_exception(StoreUnavailable("the writer process ended before it was ready"))
+        elif not self.first.done():
+            self.first.set_exception(_ended_early())
 
 
 class WriterProcess:
@@ -200,11 +203,14 @@ class WriterProcess:
             ready = await reports.first
             if isinstance(ready, Unusable):
                 raise (StoreIncompatible if ready.is_incompatible else StoreUnavailable)(ready.message)
+            if reports.is_lost:
+                raise _ended_early()
         except BaseException:
             transport.abort()
             await asyncio.to_thread(self._bury)
             raise
         assert isinstance(ready, Ready), "a writer process first says whether it can write"
+        reports.is_accepted = True
         return transport, ready.number
 
     async def _connect(self, reports: _Reports) -> asyncio.Transport:
@@ -228,6 +234,10 @@ class WriterProcess:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+
+
+def _ended_early() -> StoreUnavailable:
+    return StoreUnavailable("the writer process ended before it was ready")
 
 
 def _start_child(jobs: int, reports: int, lock: int) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from tenuto.ports.store import ExecutionQuery, OutboxMessage, Record, Status, StoredExecution, WorkflowVersion
-from tenuto.stores.sqlite_schema import LIVE
+from tenuto.stores.sqlite_schema import LIVE, read_meta
 
 SCANNED_FOR_Q = 100_000  # newest rows (of those that fit the other filters) among which `q` is looked for
 
@@ -43,6 +43,14 @@ LIST_VERSIONS = f"SELECT {_WORKFLOW} FROM workflows WHERE workflow_id = ? ORDER 
 LIST_WORKFLOWS = f"""SELECT {_WORKFLOW} FROM workflows INDEXED BY workflows_newest
     WHERE newest AND NOT archived AND (?1 IS NULL OR workflow_id LIKE ?1 ESCAPE '\\' OR name LIKE ?1 ESCAPE '\\')
     ORDER BY workflow_id LIMIT ?2"""
+
+
+def next_key(connection: apsw.Connection) -> int:
+    """Above every key that was handed out. What is noted in `meta` is above those in use, unless it could not be
+    written when they were reserved."""
+    last = connection.execute("SELECT coalesce(max(key), 0) FROM executions").get
+    assert isinstance(last, int), "keys are integers"
+    return max(read_meta(connection, "next_key"), last + 1)
 
 
 def find_execution(connection: apsw.Connection, execution_id: str) -> StoredExecution | None:
