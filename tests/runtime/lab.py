@@ -65,7 +65,8 @@ class Clock:
 
 class Veil(MemoryStore):
     """A memory store that refuses commits while `is_full`, every call while `is_away`, and loses the answers of
-    commits that took effect while `loses_answers`. While `held`, commits wait. `commits` are those that took effect."""
+    commits that took effect while `loses_answers`. While `held`, commits wait. `commits` are those that took effect;
+    `reads` counts questions about executions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,6 +75,7 @@ class Veil(MemoryStore):
         self.loses_answers = False
         self.is_dead = False
         self.commits: list[Batch] = []
+        self.reads = 0
         self._may_commit = asyncio.Event()
         self._may_commit.set()
 
@@ -103,26 +105,32 @@ class Veil(MemoryStore):
             raise StoreUnavailable("the answer was lost")
 
     async def find_execution(self, execution_id: str) -> StoredExecution | None:
+        self.reads += 1
         await self._answer()
         return await super().find_execution(execution_id)
 
     async def find_start(self, idempotency_key: str) -> StoredExecution | None:
+        self.reads += 1
         await self._answer()
         return await super().find_start(idempotency_key)
 
     async def find_workflow(self, workflow_id: str, version: int | None = None) -> WorkflowVersion | None:
+        self.reads += 1
         await self._answer()
         return await super().find_workflow(workflow_id, version)
 
     async def read_journal(self, key: int, after_seq: int = 0, limit: int = 100_000) -> list[Record]:
+        self.reads += 1
         await self._answer()
         return await super().read_journal(key, after_seq, limit)
 
     async def due(self, now: int, limit: int = 1000) -> list[StoredExecution]:
+        self.reads += 1
         await self._answer()
         return await super().due(now, limit)
 
     async def next_wake(self) -> int | None:
+        self.reads += 1
         await self._answer()
         return await super().next_wake()
 
@@ -184,7 +192,7 @@ class Hands:
         return outcome
 
     async def take(self, step_id: str) -> Attempt:
-        """The next attempt of the step that no test has taken yet, once there is one."""
+        """The next attempt of the step that runs and that was not taken yet, once there is one."""
         async with self._news:
             await self._news.wait_for(lambda: self._find(step_id) is not None)
         found = self._find(step_id)
@@ -193,8 +201,8 @@ class Hands:
         return found
 
     def _find(self, step_id: str) -> Attempt | None:
-        fitting = (a for a in self.attempts if a.request.step_id == step_id and id(a) not in self._taken)
-        return next(fitting, None)
+        under_way = (a for a in self.attempts if id(a) not in self._taken and not a.ended.done())
+        return next((a for a in under_way if a.request.step_id == step_id), None)
 
     def of(self, step_id: str) -> list[Attempt]:
         """All attempts of the step so far."""
@@ -237,6 +245,7 @@ class Lab:
 
     async def crash(self) -> None:
         """The process is gone, and with it all its tasks and timers (on a simulated loop)."""
+        await asyncio.sleep(0)  # a task that has not begun leaves a coroutine that nobody awaits
         self.store = self.store.next_life()
         me, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert isinstance(loop, simulated_loop.SimulatedLoop)

@@ -294,11 +294,8 @@ class Driver:
         return not live.broken
 
     def _wake_waiters(self, live: Live) -> None:
-        state = live.state
         for waiter in list(live.waiters):
-            if state.is_terminal or (
-                waiter.until_step and state.step(waiter.until_step).end_time is not None
-            ):
+            if _has_ended(live.state, waiter.until_step):
                 live.waiters.remove(waiter)
                 if not waiter.future.done():
                     waiter.future.set_result(None)
@@ -590,7 +587,7 @@ class Driver:
 
     async def wait(self, live: Live, timeout_ms: int, until_step: str | None) -> None:
         """Until the execution (or the step) has ended, or the time is up."""
-        if live.state.is_terminal and not live.busy:
+        if _has_ended(live.state, until_step) and not live.busy and not live.broken:
             return
         waiter = Waiter(self._loop.create_future(), until_step)
         live.waiters.append(waiter)
@@ -607,6 +604,10 @@ class Driver:
 def _time_is_up(waiter: Waiter) -> None:
     if not waiter.future.done():
         waiter.future.set_result(None)
+
+
+def _has_ended(state: State, until_step: str | None) -> bool:
+    return state.is_terminal or (until_step is not None and state.step(until_step).end_time is not None)
 
 
 def _reported(live: Live) -> set[AttemptKey]:

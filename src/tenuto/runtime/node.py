@@ -455,5 +455,12 @@ class Node:
 
 def _digest(request: StartRequest) -> str:
     """What tells a repeated start from another: everything it asks for, whatever the order of keys."""
-    asked = (request.workflow_id, request.version, request.context, request.priority, request.tags)
+    asked = (
+        request.workflow_id,
+        request.version,
+        request.execution_id,
+        request.context,
+        request.priority,
+        request.tags,
+    )
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
