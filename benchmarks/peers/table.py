@@ -73,7 +73,8 @@ def print_table(console: Console, rows: Sequence[Row], own: Row, disk: str) -> N
         if row.repetitions:
             table.add_row(name, *(_cell(row, own, column) for column in COLUMNS), end_section=True)
         if row.problem is not None:
-            table.add_row(f"[bold red]{row.engine.title}[/bold red]", "[red]FAILED", end_section=True)
+            when = "a later repetition" if row.repetitions else row.engine.title
+            table.add_row(f"[bold red]{when}[/bold red]", "[red]FAILED", end_section=True)
     console.print(table)
     console.print("; ".join(dict.fromkeys(row.versions for row in rows if row.versions)), highlight=False)
     for row in rows:

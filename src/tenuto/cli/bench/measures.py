@@ -132,6 +132,7 @@ async def take_throughput(bench: Bench) -> Sample:
     if before and after:
         # The warm-up is in both times and counts, so the share of one execution holds for the whole stretch.
         stretch = (bench.pace.load_s + bench.pace.warm_up_s) / bench.pace.load_s
+        sample["loadedMemory"] = after.memory_mb
         sample["serverCpu"] = (after.cpu_s - before.cpu_s) / (load.completed * stretch) * 1e6
     return sample
 
@@ -246,6 +247,7 @@ MEASURES = (
             Spec("throughputP99", "  one of the 64, p99", "ms"),
             Spec("serverCpu", "  processor time of the server per execution", "µs"),
             Spec("clientCpu", "  processor time of the load client per execution", "µs"),
+            Spec("loadedMemory", "  memory of the server after it (PSS)", "MB"),
         ),
         take_throughput,
     ),
