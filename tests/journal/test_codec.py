@@ -134,3 +134,20 @@ def test_folding_stops_at_the_record_that_cannot_be_read() -> None:
     started = encode(1, [ev.ExecutionStarted("e", "w", 1, {})])
     with pytest.raises(UnreadableRecord):
         fold(graph, [started, b"[1,2,[{]"])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ev.StepStarted("z", 1)],
+        [ev.ExecutionResumed()],
+        [ev.ExecutionCompleted()],
+        [ev.StepCancelled("a"), ev.StepSucceeded("z", 1)],
+    ],
+    ids=["unknown step", "never paused", "steps are open", "unknown step at the end"],
+)
+def test_facts_that_contradict_those_before_them_are_unreadable(events: list[ev.AnyEvent]) -> None:
+    graph = compile_graph(Definition(id="w", steps=(StepSpec(id="a"), StepSpec(id="b"))))
+    started = encode(1, [ev.ExecutionStarted("e", "w", 1, {})])
+    with pytest.raises(UnreadableRecord, match="record 2 of a journal does not follow from those before it"):
+        fold(graph, [started, encode(2, events)])

@@ -18,7 +18,7 @@ from tenuto.core import inputs as inp
 from tenuto.core.state import State
 from tenuto.core.validate import Warning_, check_start_context
 from tenuto.core.view import brief
-from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, StoreError
+from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, StoreUnavailable
 from tenuto.journal.codec import decode_plain
 from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
@@ -38,6 +38,7 @@ from tenuto.runtime.workflow import FindAction
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
+LEFT_S = 1.0
 KEYS_AT_ONCE = 1_024
 LARGEST_REMEMBERED = 1_000
 """Ended executions with more steps than this are folded anew when somebody reads them."""
@@ -86,6 +87,8 @@ class Node:
         self._starting: dict[tuple[str, str | None], asyncio.Event] = {}
         self._followers: dict[str, list[asyncio.Event]] = defaultdict(list)
         self._taken_up = 0
+        self._left: list[StoredExecution] = []
+        self._unreadable: set[str] = set()
         self._is_stopping = False
         self._background: list[asyncio.Task[None]] = []
 
@@ -97,6 +100,7 @@ class Node:
         self._background = [
             asyncio.create_task(self._sleeper.watch()),
             asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._take_up_left()),
             asyncio.create_task(self._outbox.run()),
         ]
 
@@ -395,11 +399,26 @@ class Node:
     # -- memory -----------------------------------------------------------------------------------------------
 
     async def _take_up(self, row: StoredExecution) -> None:
-        if row.execution_id not in self._driver.live:
-            try:
-                await self._load(row.execution_id)
-            except (StoreError, NotFound) as error:
-                log.warning("execution_not_taken_up", execution=row.execution_id, error=str(error))
+        """Bring an execution into memory; one that cannot be, for now or for good, is left and keeps no other."""
+        if row.execution_id in self._driver.live or row.execution_id in self._unreadable:
+            return
+        try:
+            await self._load(row.execution_id)
+        except StoreUnavailable as error:
+            log.warning("execution_not_taken_up", execution=row.execution_id, error=str(error))
+            if row.wake_at is None:  # no instant will bring it back
+                self._left.append(row)
+        except Exception:  # what is stored of it makes no sense to us; a person may ask for it and be told
+            log.exception("execution_unreadable", execution=row.execution_id)
+            self._unreadable.add(row.execution_id)
+
+    async def _take_up_left(self) -> None:
+        """Go back to what could not be read when the node opened."""
+        while self._left:
+            await asyncio.sleep(LEFT_S)
+            left, self._left = self._left, []
+            for row in left:
+                await self._take_up(row)
 
     async def _load(self, execution_id: str, *, ended_too: bool = False) -> Live | None:
         """The execution in memory; None if it has ended (unless those are wanted too). Raises NotFound."""
