@@ -1,0 +1,43 @@
+"""`python -m tests.docs.pictures` draws the pictures of the pages anew: the workflow of the demo, and the execution that
+the README shows, from its recorded journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from tenuto.cli.demo import documents
+from tenuto.core import drawing
+from tenuto.core.definition import Definition
+from tenuto.core.events import AnyEvent
+from tenuto.core.graph import Graph
+from tenuto.core.state import State, apply
+from tests.docs.pages import ROOT, blocks_of
+
+FOLDER = ROOT / "docs" / "images"
+JOURNAL = ROOT / "tests" / "docs" / "quote_journal.json"
+"""What `GET /executions/{executionId}/journal` answered."""
+
+
+def draw() -> dict[str, str]:
+    """Each picture by the name of its file."""
+    (quote,) = (block for block in blocks_of(ROOT / "README.md") if block.comment == "file: quote.json")
+    state = State(_graph(json.loads(quote.text)))
+    for entry in json.loads(JOURNAL.read_text()):
+        for event in entry["events"]:
+            apply(state, msgspec.convert(event, AnyEvent), entry["at"])
+    return {
+        "quote-result.svg": drawing.svg(state.graph, state),
+        "order-fulfilment.svg": drawing.svg(_graph(documents.load("order-fulfilment"))),
+    }
+
+
+def _graph(document: dict[str, Any]) -> Graph:
+    return Graph(msgspec.convert(document, Definition), 1)
+
+
+if __name__ == "__main__":
+    for name, drawn in draw().items():
+        (FOLDER / name).write_text(drawn)
