@@ -11,6 +11,9 @@ from tests.simulation.campaign import find_planted, quiet, run, timed
 from tests.simulation.planted import PLANTED
 from tests.simulation.world import simulate
 
+SHOWN = 20
+"""Violations printed one by one."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
@@ -33,7 +36,7 @@ def main() -> int:
 def live_through(first: int, count: int, processes: int) -> int:
     began, violations, shown = timed(), 0, 0
     for done, found in run(first, count, processes):
-        for violation in found:
+        for violation in found[: max(0, SHOWN - violations)]:
             print(f"seed {violation.seed}: {violation.what}")
         violations += len(found)
         if done - shown >= 10_000:

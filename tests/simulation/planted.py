@@ -204,6 +204,21 @@ def _never_wakes(self: Driver, state: State) -> int | None:
     return None if state.is_terminal else driver.NEVER
 
 
+@planted("stops as if nothing were left to start")
+def _() -> Iterator[None]:
+    original = Driver._stored_wake
+
+    def forgetful(self: Driver, state: State) -> int | None:
+        holding, self.holding = self.holding, False
+        try:
+            return original(self, state)
+        finally:
+            self.holding = holding
+
+    with swapped(Driver, "_stored_wake", forgetful):
+        yield
+
+
 @planted("writes webhooks beside the commit instead of in it")
 def _() -> Iterator[None]:
     original = Driver._committed

@@ -399,11 +399,12 @@ class World:
         assert node is not None
         for execution_id, workflow_id in names.items():
             await self.start(execution_id, workflow_id)
-        for execution_id in names:
-            await self._resume(node, execution_id)
+        await asyncio.sleep(60)  # what people asked for before may still be on its way
+        resuming = asyncio.ensure_future(self._resume_paused(node, names))
         if not await self._comes(lambda: all(self.witness.by_id[name].ended for name in names)):
             open_ones = [name for name in names if not self.witness.by_id[name].ended]
             raise Broken(f"{open_ones} never ended")
+        resuming.cancel()
         await self._comes(lambda: all(self._is_all_taken(key) for key in self.witness.messages))
         await self.check_rest()
         await self._check_idle(node)
@@ -421,16 +422,14 @@ class World:
         if node._driver.live:
             raise Broken(f"{list(node._driver.live)} ended and stayed in memory")
 
-    async def _resume(self, node: Node, execution_id: str) -> None:
+    async def _resume_paused(self, node: Node, names: Mapping[str, str]) -> None:
+        """Somebody who resumes what is paused, and asks nothing of any other: that would bring it back to mind."""
         while True:
-            try:
-                await node.resume(execution_id, Who())
-            except Conflict:
-                return
-            except StoreError:  # what went wrong before the peace may still be being mended
-                await asyncio.sleep(1)
-            else:
-                return
+            for execution_id in names:
+                if self.witness.by_id[execution_id].paused_at is not None:
+                    with contextlib.suppress(Conflict, StoreError):
+                        await node.resume(execution_id, Who())
+            await asyncio.sleep(30)
 
     async def _comes(self, what: Callable[[], bool]) -> bool:
         """Whether it comes true with time alone."""
