@@ -300,9 +300,10 @@ async def test_an_action_can_be_registered_as_it_is(registry: Registry) -> None:
         def run(self, made: ActionRequest) -> Any:
             raise NotImplementedError
 
-    own = Own()
-    registry.register("mine", own)
-    assert registry.find("mine") is own
+    registry.register("mine", Own())
+    found = registry.find("mine")
+    assert found is not None
+    assert found.scripts == {"code"}
     assert registry.find("other") is None
 
 

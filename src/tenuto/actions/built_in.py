@@ -19,7 +19,7 @@ def built_in_actions(
 ) -> list[Action]:
     """One of each, sharing the engine and the connections given. `result_limit` in bytes of JSON."""
     return [
-        Noop(),
+        Noop(result_limit),
         HttpRequest(http, result_limit),
         Delay(),
         Transform(scripts, result_limit),

@@ -13,13 +13,17 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from tenuto.actions.json_data import RESULT_LIMIT, NotJson, TooDeep, copy_json, take_result
+from tenuto.actions.foreign import plain_text, take_failure
+from tenuto.actions.json_data import RESULT_LIMIT, take_result
 from tenuto.actions.threads import Threads
 from tenuto.core.events import StepError
 from tenuto.errors import ConfigurationError
 from tenuto.ports.action import ActionRequest, Failed, Outcome
 
-_LONGEST_MESSAGE = 2000
+_LONGEST_TYPE, _LONGEST_MESSAGE = 200, 2000
+
+CLEAN_UP_S = 5.0
+"""How long a cancelled coroutine may still clean up before nobody waits for it any more."""
 
 
 class StepFailed(Exception):
@@ -70,7 +74,7 @@ class ExecutorContext(Mapping[str, Any]):
         return self._copies[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._source)
+        return iter(list(self._source))  # results of other steps come in meanwhile
 
     def __len__(self) -> int:
         return len(self._source)
@@ -111,15 +115,16 @@ class CustomExecutor:
         return ended
 
     async def _settle(self, returned: Awaitable[Any]) -> Outcome:
+        # In a task of its own, for code that does not end when it is cancelled must not hold up its step's timeout.
+        task = asyncio.ensure_future(_ended(returned))
         try:
-            value = await returned
-        except asyncio.CancelledError as error:
-            if _is_being_cancelled():
-                raise
-            return _failed(error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to code of users
-            return _failed(error)
-        return take_result(value, self._result_limit)
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task], timeout=CLEAN_UP_S)
+            raise
+        value, error = task.result()
+        return take_result(value, self._result_limit) if error is None else _failed(error)
 
     def _call(self, params: dict[str, Any], context: ExecutorContext) -> Outcome | Awaitable[Any]:
         try:
@@ -129,37 +134,35 @@ class CustomExecutor:
         return value if inspect.isawaitable(value) else take_result(value, self._result_limit)
 
 
+async def _ended(returned: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """What it returned, or what it raised."""
+    try:
+        return await returned, None
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to code of users
+        return None, error
+
+
 def _failed(error: BaseException) -> Failed:
     if isinstance(error, StepFailed):
         return _failed_on_purpose(error)
     name = type(error).__name__
-    return Failed(StepError(f"executor.{name}", _text(error) or name))
+    return Failed(StepError(plain_text(f"executor.{name}", _LONGEST_TYPE), _text(error) or name))
 
 
 def _failed_on_purpose(error: StepFailed) -> Failed:
-    try:
-        details = copy_json(error.details, "details")
-    except (NotJson, TooDeep) as problem:
-        return Failed(
-            StepError("invalid-output", f"StepFailed was raised with details that are not JSON: {problem}")
-        )
-    return Failed(
-        StepError(str(error.type)[:200], str(error.message)[:_LONGEST_MESSAGE], details),
+    failed = Failed(
+        StepError(str(error.type), str(error.message), error.details),
         retry_after_ms=error.retry_after_ms,
-        retry=error.retry,
+        retry=bool(error.retry),
     )
+    return take_failure(failed)
 
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:_LONGEST_MESSAGE]
+        return plain_text(str(error), _LONGEST_MESSAGE)
     except Exception:  # noqa: BLE001 - a `__str__` of users may itself be broken
         return ""
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenuto.actions.json_data import RESULT_LIMIT, bounded_result
 from tenuto.actions.params import BadParams, refuse_unknown
 from tenuto.ports.action import ActionRequest, Outcome, Succeeded
 
@@ -13,6 +14,9 @@ class Noop:
     scripts: frozenset[str] = frozenset()
     known = frozenset({"result"})
 
+    def __init__(self, result_limit: int = RESULT_LIMIT) -> None:
+        self._result_limit = result_limit
+
     def run(self, request: ActionRequest) -> Outcome:
         if not request.params:
             return Succeeded()
@@ -20,4 +24,4 @@ class Noop:
             refuse_unknown(request.params, self.known)
         except BadParams as problem:
             return problem.failed()
-        return Succeeded(request.params.get("result"))
+        return bounded_result(request.params.get("result"), self._result_limit)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast, overload
 
 from tenuto.actions.custom import CustomExecutor, Executor
+from tenuto.actions.foreign import ForeignAction
 from tenuto.actions.json_data import RESULT_LIMIT
 from tenuto.actions.threads import Threads
 from tenuto.errors import ConfigurationError
@@ -65,7 +66,7 @@ class Registry:
 
     def _as_action(self, name: str, executor: Executor | Action) -> Action:
         if hasattr(executor, "run") and hasattr(executor, "scripts"):
-            return cast("Action", executor)
+            return ForeignAction(cast("Action", executor), self._result_limit)
         return CustomExecutor(name, executor, self._threads, self._result_limit)
 
 

@@ -19,12 +19,11 @@ def step_key(state: State, node: Node, step: StepState) -> str:
 class Scope(Mapping[str, Any]):
     """`context`, `input`, `steps`, `execution` and, while performing a step, `step`."""
 
-    __slots__ = ("_node", "_state", "_steps")
+    __slots__ = ("_node", "_state")
 
     def __init__(self, state: State, node: Node | None) -> None:
         self._state = state
         self._node = node
-        self._steps: dict[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:
         state = self._state
@@ -33,7 +32,7 @@ class Scope(Mapping[str, Any]):
         if name == "input":
             return state.input
         if name == "steps":
-            return self._all_steps()
+            return _Steps(state)
         if name == "execution":
             return {
                 "id": state.execution_id,
@@ -56,11 +55,23 @@ class Scope(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(ROOTS) - (self._node is None)
 
-    def _all_steps(self) -> dict[str, Any]:
-        if self._steps is None:
-            nodes = self._state.graph.nodes
-            self._steps = {nodes[i].id: _step_facts(step) for i, step in enumerate(self._state.steps)}
-        return self._steps
+
+class _Steps(Mapping[str, Any]):
+    """The facts of each step by id, each made when it is read: most expressions read one of thousands."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getitem__(self, step_id: str) -> Any:
+        return _step_facts(self._state.step(step_id))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state.graph.index)
+
+    def __len__(self) -> int:
+        return len(self._state.graph.index)
 
 
 def _step_facts(step: StepState) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from tenuto.scripting.paths import read_path
 
 Key = str | int
 
+LARGEST = 16 << 20
+"""Bytes of JSON that templates may bring into the params of one step, so that a short definition cannot fill memory."""
+
 
 def is_truthy(value: object) -> bool:
     """Whether JSON data counts as true in JavaScript: all but null, false, 0 and the empty text (`[]` is true)."""
@@ -140,23 +143,52 @@ class CompiledParams:
 
     def _build(self, scope: Mapping[str, Any], values: Mapping[CompiledExpression, Any]) -> dict[str, Any]:
         copies: list[Any] = []
+        measure = _Measure()
         for container in self._containers:
             copy: Any = container.source.copy()
             copies.append(copy)
             if container.parent >= 0:
                 copies[container.parent][container.key] = copy
             for slot in container.slots:
-                copy[slot.key] = _fill(slot, scope, values)
+                copy[slot.key] = _fill(slot, scope, values, measure)
         resolved: dict[str, Any] = copies[0]
         return resolved
 
 
-def _fill(slot: _Slot, scope: Mapping[str, Any], values: Mapping[CompiledExpression, Any]) -> Any:
-    parts = [
-        part if isinstance(part, str) else values[part] if part.needs_engine else part.evaluate_plain(scope)
-        for part in slot.parts
-    ]
-    return parts[0] if slot.is_single else "".join(map(_part_text, parts))
+class _Measure:
+    """Adds up what templates bring in. Each value is measured once, however often it stands there."""
+
+    __slots__ = ("_sizes", "_total")
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._sizes: dict[int, tuple[object, int]] = {}
+
+    def add(self, value: object) -> None:
+        """Count a value. Raises ScriptFailed (`limit`)."""
+        if isinstance(value, dict | list):
+            if id(value) not in self._sizes:  # kept with its size, for ids are used again
+                self._sizes[id(value)] = value, len(_part_text(value))
+            size = self._sizes[id(value)][1]
+        else:
+            size = len(value) if isinstance(value, str) else 8
+        self._total += size
+        if self._total > LARGEST:
+            raise ScriptFailed("limit", f"the templates bring in more than {LARGEST >> 20} MiB of data")
+
+
+def _fill(
+    slot: _Slot, scope: Mapping[str, Any], values: Mapping[CompiledExpression, Any], measure: _Measure
+) -> Any:
+    parts = []
+    for part in slot.parts:
+        if isinstance(part, str):
+            parts.append(part)
+            continue
+        value = values[part] if part.needs_engine else part.evaluate_plain(scope)
+        measure.add(value)
+        parts.append(value if slot.is_single else _part_text(value))
+    return parts[0] if slot.is_single else "".join(parts)
 
 
 def _part_text(value: object) -> str:

@@ -45,7 +45,10 @@ def read_path(path: PlainPath, scope: Mapping[str, Any]) -> Any:
                 raise ScriptFailed("expression", describe_absence(path.root, keys, scope))
             return path.default
         value = found
-    return path.default if value is None else value
+    if value is None:
+        return path.default
+    # What stands at a root grows with the execution, and may be built only as far as it is read.
+    return value if segments or not isinstance(value, Mapping) else dict(value)
 
 
 def _child(value: Any, key: str | int) -> Any:
