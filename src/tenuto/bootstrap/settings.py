@@ -25,7 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "console", "json"] = "auto"
     script_workers: int = 2
     script_timeout: int = 5_000
-    writer: Literal["thread", "process"] = "thread"
+    writer: Literal["thread", "process"] = "process"
 
 
 def open_store(database: str, settings: Settings) -> Store:

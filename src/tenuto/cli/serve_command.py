@@ -86,7 +86,7 @@ def serve(
     writer: Annotated[
         Writer,
         typer.Option(envvar="TENUTO_WRITER", help="Write to SQLite from a thread or a process of its own."),
-    ] = Writer.THREAD,
+    ] = Writer.PROCESS,
 ) -> None:
     """Start a server.
 
