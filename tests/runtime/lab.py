@@ -65,7 +65,8 @@ class Clock:
 
 class Veil(MemoryStore):
     """A memory store that refuses commits while `is_full`, every call while `is_away`, and loses the answers of
-    commits that took effect while `loses_answers`. While `held`, commits wait. `commits` are those that took effect;
+    commits that took effect while `loses_answers`. While `held`, commits wait; `breaks_with` is raised by
+    every call, as no store should. `commits` are those that took effect;
     `reads` counts questions about executions."""
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class Veil(MemoryStore):
         self.is_full = False
         self.is_away = False
         self.loses_answers = False
+        self.breaks_with: Exception | None = None
         self.is_dead = False
         self.commits: list[Batch] = []
         self.reads = 0
@@ -143,6 +145,8 @@ class Veil(MemoryStore):
         await asyncio.sleep(0)
         if self.is_dead:
             await asyncio.Event().wait()
+        if self.breaks_with is not None:
+            raise self.breaks_with
         if self.is_away:
             raise StoreUnavailable("the store is away")
 
@@ -154,8 +158,7 @@ class Attempt:
         self.request = request
         self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    @property
-    def is_given_up(self) -> bool:
+    def was_given_up(self) -> bool:
         """Whether the node has cancelled it."""
         return self.ended.cancelled()
 

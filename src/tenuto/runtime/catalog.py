@@ -23,10 +23,10 @@ from tenuto.runtime.workflow import FindAction, Workflow
 from tenuto.wire.definitions import Parsed, examine_definition
 
 REMEMBERED = 1_000
-"""Compiled versions kept in memory; the least recently used go first."""
+"""Compiled versions kept in memory, and ids whose newest version is known; the least recently used go first."""
 
 LARGE = 100_000
-"""Bytes of JSON from which a definition is checked in a thread."""
+"""Bytes of JSON from which a definition is checked, and compiled, in a thread."""
 
 
 class Catalog:
@@ -46,7 +46,9 @@ class Catalog:
         self._find_action = find_action
         self._known_actions = known_actions
         self._compiled: OrderedDict[tuple[str, int], Workflow] = OrderedDict()
-        self._newest: dict[str, int] = {}
+        self._newest: OrderedDict[str, int] = OrderedDict()
+        self._changes = 0
+        self._compiling: dict[tuple[str, int], asyncio.Future[Workflow]] = {}
 
     async def check(self, document: Any) -> Parsed:
         """The definition, checked as a whole, scripts included. Raises DefinitionInvalid with every problem."""
@@ -79,14 +81,17 @@ class Catalog:
         )
         before = await self._store.find_workflow(offered.workflow_id)
         stored = await self._store.put_workflow(offered)
-        self._newest[stored.workflow_id] = stored.version
+        self._changes += 1
+        self._is_newest(stored)
         created = before is None or before.version != stored.version
         return Registration(stored.workflow_id, stored.version, created, parsed.warnings)
 
     async def archive(self, workflow_id: str) -> None:
         """Hide a workflow. Raises NotFound."""
+        found = await self._store.archive_workflow(workflow_id)
+        self._changes += 1
         self._newest.pop(workflow_id, None)
-        if not await self._store.archive_workflow(workflow_id):
+        if not found:
             raise NotFound(f"there is no workflow {workflow_id!r}")
 
     def find_at_hand(self, workflow_id: str, version: int | None) -> Workflow | None:
@@ -95,17 +100,27 @@ class Catalog:
             version = self._newest.get(workflow_id)
             if version is None:
                 return None
-        return self._compiled.get((workflow_id, version))
+        found = self._compiled.get((workflow_id, version))
+        if found is not None:
+            self._compiled.move_to_end((workflow_id, version))
+        return found
 
     async def get(self, workflow_id: str, version: int | None = None) -> Workflow:
         """The compiled version (the newest when none is named). Raises NotFound."""
         found = self.find_at_hand(workflow_id, version)
         if found is not None:
             return found
+        changes = self._changes
         stored = await self.get_stored(workflow_id, version)
-        if version is None:
-            self._newest[workflow_id] = stored.version
-        return self._compile(stored)
+        if version is None and changes == self._changes:  # else what was read may be the newest no longer
+            self._is_newest(stored)
+        return await self._compile(stored)
+
+    def _is_newest(self, stored: WorkflowVersion) -> None:
+        self._newest[stored.workflow_id] = stored.version
+        self._newest.move_to_end(stored.workflow_id)
+        if len(self._newest) > REMEMBERED:
+            self._newest.popitem(last=False)
 
     async def get_stored(self, workflow_id: str, version: int | None = None) -> WorkflowVersion:
         """The version as it is stored. Raises NotFound."""
@@ -119,17 +134,37 @@ class Catalog:
             raise NotFound(f"there is no {what}")
         return stored
 
-    def _compile(self, stored: WorkflowVersion) -> Workflow:
+    async def _compile(self, stored: WorkflowVersion) -> Workflow:
+        """Compile it once, however many ask meanwhile."""
+        name = (stored.workflow_id, stored.version)
+        found = self.find_at_hand(*name)
+        if found is not None:
+            return found
+        if len(stored.definition) <= LARGE:
+            return self._keep(name, self._compiled_from(stored))
+        compiling = self._compiling.get(name)
+        if compiling is None:
+            compiling = asyncio.ensure_future(asyncio.to_thread(self._compiled_from, stored))
+            self._compiling[name] = compiling
+            compiling.add_done_callback(lambda ended: self._compiling.pop(name, None) and ended.exception())
+        compiled = self._compiled
+        workflow = await asyncio.shield(compiling)
+        return self._keep(name, workflow) if compiled is self._compiled else workflow
+
+    def _compiled_from(self, stored: WorkflowVersion) -> Workflow:
         definition = msgspec.json.decode(stored.definition, type=Definition)
-        workflow = Workflow(definition, stored.version, self._find_action)
-        self._compiled[stored.workflow_id, stored.version] = workflow
+        return Workflow(definition, stored.version, self._find_action)
+
+    def _keep(self, name: tuple[str, int], workflow: Workflow) -> Workflow:
+        workflow = self._compiled.setdefault(name, workflow)
         if len(self._compiled) > REMEMBERED:
             self._compiled.popitem(last=False)
         return workflow
 
     def forget_compiled(self) -> None:
         """Compile again on next use: the actions this process serves have changed."""
-        self._compiled.clear()
+        self._compiled = OrderedDict()
+        self._compiling = {}
 
 
 def _is_large(document: Any) -> bool:

@@ -68,7 +68,7 @@ class Work:
 
 
 class Driver:
-    """Drives the executions in `live`, by public id."""
+    """Drives the executions in `live`, by public id. `aside` names those that a fault of ours made undecidable."""
 
     def __init__(
         self,
@@ -95,6 +95,7 @@ class Driver:
         self._on_ended = on_ended
         self._on_records = on_records
         self.live: dict[str, Live] = {}
+        self.aside: set[str] = set()
         self._starts: dict[int, Start] = {}
         self._ready: deque[Live] = deque()
         self._in_flight = 0
@@ -125,6 +126,9 @@ class Driver:
         self._give(live, Given(given, None))
 
     def _give(self, live: Live, given: Given) -> None:
+        if live.is_aside:
+            self._refuse_aside(given.answer)
+            return
         # One that left memory a moment ago comes back as it is, unless it was taken up again meanwhile.
         live = self.live.setdefault(live.execution_id, live)
         live.inbox.append(given)
@@ -435,7 +439,11 @@ class Driver:
         if row is None or row.key != live.key:
             self._give_up_on(live)
             return
-        self._take_from_journal(live, row, [record.data for record in records])
+        try:
+            self._take_from_journal(live, row, [record.data for record in records])
+        except Exception:  # its journal makes no sense to us
+            log.exception("execution_unreadable", execution=live.execution_id)
+            self._set_aside(live, [])
 
     def _backoff_s(self) -> float:
         """Seconds to wait after the last failures, spread so that not all come back at once."""
@@ -475,14 +483,26 @@ class Driver:
                 task.cancel()
 
     def _set_aside(self, live: Live, given: list[Given]) -> None:
-        """Leave an execution that our own fault has made undecidable alone; a restart takes it up again."""
-        live.broken = True
+        """Let an execution that our own fault has made undecidable leave memory, its state being worth nothing. A
+        person who asks something of it, or a restart, takes it up again from its journal; time does not."""
+        live.broken = live.is_aside = True
+        self.aside.add(live.execution_id)
         self._disarm(live)
-        for item in given:
-            if item.answer is not None and not item.answer.done():
-                item.answer.set_exception(
-                    RuntimeError("the execution could not be decided; see the server's log")
-                )
+        for task in live.attempts.values():
+            task.cancel()
+        live.attempts.clear()
+        self._starts.pop(live.key, None)
+        if self.live.get(live.execution_id) is live:
+            del self.live[live.execution_id]
+        for item in [*given, *live.inbox]:
+            self._refuse_aside(item.answer)
+        for waiter in live.waiters:
+            self._refuse_aside(waiter.future)
+        self._settle_readers(live)
+
+    def _refuse_aside(self, answer: asyncio.Future[Any] | None) -> None:
+        if answer is not None and not answer.done():
+            answer.set_exception(RuntimeError("the execution could not be decided; see the server's log"))
 
     # -- leaving ----------------------------------------------------------------------------------------------
 
@@ -504,6 +524,8 @@ class Driver:
             kept = True
         except StoreError as error:
             log.warning("sweep_failed", error=str(error))
+        except Exception:  # a mistake of ours must not leave executions waiting for ever for this commit
+            log.exception("sweep_broken")
         for live in leaving:
             live.busy = False
             self._settle_readers(live)

@@ -31,10 +31,10 @@ class Waiter(NamedTuple):
 class Live:
     """One execution that this node drives. `wake_at` and `status` are what the store's row says; `busy` while a
     decision of it is being committed (`readers` wait for that); `broken` after a commit failed and until the journal
-    has been read again."""
+    has been read again; `is_aside` for good, once it could not be decided."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_new", "key", "queued", "readers",
+        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "key", "queued", "readers",
         "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Live:
         self.queued = False
         self.busy = False
         self.broken = False
+        self.is_aside = False
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []

@@ -400,7 +400,8 @@ class Node:
 
     async def _take_up(self, row: StoredExecution) -> None:
         """Bring an execution into memory; one that cannot be, for now or for good, is left and keeps no other."""
-        if row.execution_id in self._driver.live or row.execution_id in self._unreadable:
+        driver = self._driver
+        if any(row.execution_id in those for those in (driver.live, driver.aside, self._unreadable)):
             return
         try:
             await self._load(row.execution_id)

@@ -49,6 +49,11 @@ class Sleeper:
             except StoreError as error:
                 log.warning("wake_ups_unreadable", error=str(error))
                 pause = SHORTEST_SLEEP_MS
+            except (
+                Exception
+            ):  # the top of a task nobody waits for: a mistake of ours must not let all sleep on
+                log.exception("wake_ups_broken")
+                pause = LONGEST_SLEEP_MS
             try:
                 async with asyncio.timeout(pause / 1000):
                     await self._nudged.wait()
