@@ -117,7 +117,7 @@ class Performer:
             resolved = await workflow.output.resolve(Scope(state, None), self._scripts)
         except ScriptFailed as failure:
             return OutputComputed(error=StepError(failure.kind, f"output: {failure}"))
-        except Exception as error:  # noqa: BLE001 - else the execution would wait for its output for ever
+        except Exception as error:  # else the execution would wait for its output for ever
             log.exception("output_broken", execution=state.execution_id)
             return OutputComputed(error=StepError("internal", f"output: {type(error).__name__}: {error}"))
         return OutputComputed(value=resolved["output"])
