@@ -343,9 +343,10 @@ def _resumed(state: State, event: ev.ExecutionResumed, at: int) -> None:
 
 
 def _cancel_requested(state: State, event: ev.CancelRequested, at: int) -> None:
+    """To cancel ends a pause; to drain does not, for retries and waits go on then."""
     state.cancel = event
     state.phase = "cancelling"
-    if state.paused_at is not None:
+    if state.paused_at is not None and event.mode == "cancel":
         state.status = "running"
         state.paused_at = None
 
