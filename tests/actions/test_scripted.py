@@ -9,8 +9,8 @@ import pytest
 from tenuto.actions.condition import Condition
 from tenuto.actions.decision import Decision
 from tenuto.actions.transform import Transform
-from tenuto.actions.truth import is_truthy
 from tenuto.core.definition import Case, StepSpec
+from tenuto.core.truth import is_truthy
 from tenuto.ports.action import Succeeded
 from tenuto.ports.script import Script
 from tests.actions.requests import failure_of, outcome_of, request, result_of

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenuto.core.truth import is_truthy
 from tenuto.errors import ScriptFailed
 from tenuto.scripting.fake import FakeScriptEngine
-from tenuto.scripting.params import compile_expression, compile_params, is_truthy, to_text
+from tenuto.scripting.params import compile_expression, compile_params, to_text
 
 SCOPE: dict[str, Any] = {
     "context": {

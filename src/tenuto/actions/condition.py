@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tenuto.actions.json_data import RESULT_LIMIT, bounded_result
 from tenuto.actions.params import BadParams, refuse_unknown, require
-from tenuto.actions.truth import is_truthy
 from tenuto.core.events import StepError
+from tenuto.core.truth import is_truthy
 from tenuto.errors import ScriptFailed
 from tenuto.ports.action import ActionRequest, Failed, Outcome
 from tenuto.ports.script import Script, ScriptEngine

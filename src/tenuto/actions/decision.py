@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tenuto.actions.truth import is_truthy
 from tenuto.core.definition import StepSpec
 from tenuto.core.events import StepError
+from tenuto.core.truth import is_truthy
 from tenuto.errors import ScriptFailed
 from tenuto.ports.action import ActionRequest, Failed, Outcome, Succeeded
 from tenuto.ports.script import Script, ScriptEngine

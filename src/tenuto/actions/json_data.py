@@ -87,7 +87,7 @@ def _too_large(size: int, limit: int) -> Failed | None:
     )
 
 
-def _round_trip(value: Any) -> tuple[Any, bytes]:
+def _round_trip(value: Any, name: str = "result") -> tuple[Any, bytes]:
     # Through JSON and back, in C: whatever comes back equal is JSON data, and the copy costs nothing more. What JSON
     # would bend (tuples, NaN, dates, keys that are numbers) comes back different and is looked at piece by piece.
     try:
@@ -98,13 +98,13 @@ def _round_trip(value: Any) -> tuple[Any, bytes]:
             return copy, encoded
     except (msgspec.MsgspecError, TypeError, ValueError, ArithmeticError, RecursionError):
         pass  # the piecewise copy says which piece it was
-    copy = copy_json(value, "result")
+    copy = _copy(value, name, 0)
     return copy, _ENCODER.encode(copy)
 
 
 def copy_json(value: Any, name: str) -> Any:
     """A copy of JSON data, tuples made lists. Raises NotJson, whose path begins with `name`, or TooDeep."""
-    return _copy(value, name, 0)
+    return _round_trip(value, name)[0]
 
 
 def _copy(value: Any, path: str, depth: int) -> Any:

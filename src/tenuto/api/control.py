@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from tenuto.api import shapes
-from tenuto.api.bodies import ControlBody, read_who
+from tenuto.api.bodies import read_who
 from tenuto.api.call import Call, answer
 from tenuto.api.routing import Handler, Reply, Route
 from tenuto.core.state import State
 from tenuto.core.view import document
 from tenuto.ports.host import Host, Who
+from tenuto.wire.requests import ControlBody
 
 TAG = "Control"
 

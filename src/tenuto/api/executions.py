@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from tenuto.api import query, shapes
-from tenuto.api.bodies import StartBody, read_start
+from tenuto.api.bodies import read_start
 from tenuto.api.call import Call, answer
 from tenuto.api.pictures import FORMATS, picture
 from tenuto.api.routing import Reply, Route
@@ -20,6 +20,7 @@ from tenuto.core.view import document, visualize
 from tenuto.errors import Invalid, Problem
 from tenuto.ports.host import StartRequest
 from tenuto.ports.store import ExecutionQuery
+from tenuto.wire.requests import StartBody
 
 TAG = "Executions"
 _CURSOR_PATTERN = re.compile(r"^[0-9]{1,18}\.[0-9]{1,18}$", re.ASCII)

@@ -13,16 +13,18 @@ from tenuto.actions.built_in import built_in_actions
 from tenuto.actions.custom import Executor
 from tenuto.actions.decision import Decision
 from tenuto.actions.http_client import HttpCaller
+from tenuto.actions.json_data import NotJson, TooDeep, copy_json
 from tenuto.actions.registry import Registry
+from tenuto.api.bodies import read_start
 from tenuto.bootstrap.settings import Settings, open_store
 from tenuto.core.definition import is_decision
 from tenuto.core.graph import Node as StepNode
 from tenuto.core.view import document
-from tenuto.errors import ConfigurationError
+from tenuto.errors import ConfigurationError, Invalid, Problem
 from tenuto.observability.measured import MeasuredScripts, measured_delivery
 from tenuto.ports.action import Action
 from tenuto.ports.clock import Clock
-from tenuto.ports.host import Registration, StartRequest, Who
+from tenuto.ports.host import Registration, Who
 from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, Store
 from tenuto.ports.telemetry import Silent, Telemetry
@@ -169,6 +171,7 @@ class Engine:
         await self._http.close()
         await self._webhook_http.close()
         await self._scripts.close()
+        self._registry.close()
         store, self._store = self._store, None
         if store is not None:
             await store.close()
@@ -210,16 +213,17 @@ class Engine:
         idempotency_key: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Start an execution and answer its id once it is on disk. Raises NotFound, Invalid, Conflict."""
-        request = StartRequest(
-            workflow_id=workflow_id,
-            version=version,
-            context=dict(context or {}),
-            execution_id=execution_id,
-            idempotency_key=idempotency_key,
-            tags=dict(tags or {}),
-        )
-        return (await self._open_node().start(request)).execution_id
+        """Start an execution and answer its id once it is on disk. `workflow_id` may name a version as `id@2`. Raises
+        NotFound, Invalid, Conflict."""
+        given = {
+            "workflowId": workflow_id,
+            "context": dict(context or {}),
+            "version": version,
+            "executionId": execution_id,
+            "tags": dict(tags or {}),
+        }
+        document = {name: _own(name, value) for name, value in given.items() if value is not None}
+        return (await self._open_node().start(read_start(document, idempotency_key))).execution_id
 
     async def wait(self, execution_id: str, timeout_ms: int = 86_400_000) -> dict[str, Any]:
         """The execution's document once it has ended, or as it stands when the time is up. Raises NotFound."""
@@ -250,3 +254,15 @@ class Engine:
         """Do the failed part of a failed execution again. Raises NotFound, Conflict."""
         state = await self._open_node().retry(execution_id, Who(None, reason))
         return document(state, self.clock.now())
+
+
+def _own(name: str, value: Any) -> Any:
+    """A copy that the caller does not hold. Raises Invalid where it is not JSON data."""
+    try:
+        return copy_json(value, name)
+    except NotJson as problem:
+        raise Invalid(
+            [Problem(problem.where, "json", f"This {problem.what}, which is not JSON data.")]
+        ) from None
+    except TooDeep as problem:
+        raise Invalid([Problem(name, "json", f"This {problem}.")]) from None

@@ -14,13 +14,13 @@ import structlog
 from tenuto.core.events import StepError
 from tenuto.core.inputs import ConditionFalse, Failed, Outcome, OutputComputed
 from tenuto.core.state import State
+from tenuto.core.truth import is_truthy
 from tenuto.errors import ScriptFailed
 from tenuto.ports.action import ActionRequest
 from tenuto.ports.clock import Clock
 from tenuto.ports.script import ScriptEngine
 from tenuto.runtime.scope import Scope, step_key
 from tenuto.runtime.workflow import Plan, Workflow
-from tenuto.scripting.params import is_truthy
 
 log = structlog.get_logger(__name__)
 

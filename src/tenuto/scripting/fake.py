@@ -11,9 +11,9 @@ from typing import Any
 from tenuto.core.javascript import Token, tokenize
 from tenuto.core.reading import literal_of
 from tenuto.core.template import parse_expression
+from tenuto.core.truth import is_truthy
 from tenuto.errors import ScriptFailed
 from tenuto.ports.script import Script
-from tenuto.scripting.params import is_truthy
 from tenuto.scripting.paths import read_path
 
 Function = Callable[[Mapping[str, Any]], Any]

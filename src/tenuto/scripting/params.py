@@ -21,13 +21,6 @@ LARGEST = 16 << 20
 """Bytes of JSON that templates may bring into the params of one step, so that a short definition cannot fill memory."""
 
 
-def is_truthy(value: object) -> bool:
-    """Whether JSON data counts as true in JavaScript: all but null, false, 0 and the empty text (`[]` is true)."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return bool(value)
-    return True
-
-
 def to_text(value: object) -> str:
     """How a value stands inside text: a string as it is, anything else as JSON (null is `null`), numbers as
     JavaScript writes them."""
