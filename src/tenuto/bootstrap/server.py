@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +22,8 @@ from tenuto.errors import ConfigurationError
 from tenuto.observability.logs import configure_logs
 from tenuto.observability.metrics import Metrics
 from tenuto.observability.telemetry import MeasuredTelemetry
+
+MOST_FILES = 65_536
 
 
 def load_app(name: str) -> Engine:
@@ -85,8 +88,20 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     """Serve until SIGTERM or SIGINT, then stop without losing anything. `on_ready` is told the URL. Raises
     ConfigurationError, StoreError, DefinitionInvalid."""
     configure_logs(settings.log_level, settings.log_format)
+    raise_file_limit()
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop where there is one
         runner.run(_serve(settings, on_ready))
+
+
+def raise_file_limit() -> None:
+    """Allow this process as many open files as the system lets it: each connection is one, and the usual limit of
+    1,024 was made for programs that use `select`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    with contextlib.suppress(ValueError, OSError):  # where the system will not, it works within what it has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings, on_ready: Callable[[str], None] | None) -> None:

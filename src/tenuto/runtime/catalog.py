@@ -19,8 +19,10 @@ from tenuto.ports.clock import Clock
 from tenuto.ports.host import Registration
 from tenuto.ports.script import Script, ScriptEngine
 from tenuto.ports.store import Store, WorkflowVersion
+from tenuto.runtime.receivers import receiver_problems
 from tenuto.runtime.workflow import FindAction, Workflow
 from tenuto.wire.definitions import Parsed, examine_definition
+from tenuto.wire.schema import MAX_PROBLEMS
 
 REMEMBERED = 1_000
 """Compiled versions kept in memory, and ids whose newest version is known; the least recently used go first."""
@@ -60,6 +62,9 @@ class Catalog:
         problems += [
             problem for script in scripts if (problem := await self._script_problem(script)) is not None
         ]
+        if len(problems) < MAX_PROBLEMS:
+            told = {problem.path for problem in problems}
+            problems += [problem for problem in receiver_problems(document) if problem.path not in told]
         if parsed is None or problems:
             raise DefinitionInvalid(problems)
         return parsed
