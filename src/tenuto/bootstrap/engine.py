@@ -79,12 +79,7 @@ class Engine:
         self._webhook_http = (
             HttpCaller()
         )  # of their own, so that steps never take the connections of webhooks
-        self._scripts: ScriptEngine = MeasuredScripts(
-            QuickJsEngine(
-                self.settings.script_workers, ScriptLimits(timeout_ms=self.settings.script_timeout)
-            ),
-            self._script_evaluated,
-        )
+        self._scripts = MeasuredScripts(self._new_scripts(), self._script_evaluated)
         self._registry = Registry(built_in_actions(self._scripts, self._http))
         self._documents: list[Registering] = []
         self._store: Store | None = None
@@ -138,6 +133,7 @@ class Engine:
         if self._node is not None:
             raise ConfigurationError("the engine is open already")
         rng = random.Random()  # noqa: S311 - spreads retries; nothing secret hangs on it
+        self._scripts.engine = self._new_scripts()  # by the settings of now, and after a close a living one
         store = open_store(self.settings.database, self.settings)
         await store.open()
         node = Node(
@@ -189,6 +185,10 @@ class Engine:
                 "the engine is not open: use `async with engine:` or `await engine.open()`"
             )
         return self._node
+
+    def _new_scripts(self) -> ScriptEngine:
+        limits = ScriptLimits(timeout_ms=self.settings.script_timeout)
+        return QuickJsEngine(self.settings.script_workers, limits)
 
     def _script_evaluated(self, outcome: str, seconds: float) -> None:
         self.telemetry.script_evaluated(outcome, seconds)  # which is set only after the engine was made

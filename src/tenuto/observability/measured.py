@@ -12,10 +12,11 @@ from tenuto.ports.store import OutboxMessage
 
 
 class MeasuredScripts:
-    """A script engine; `tell` gets the outcome (`ok`, `error` or `limit`) and the seconds of each evaluation."""
+    """A script engine; `tell` gets the outcome (`ok`, `error` or `limit`) and the seconds of each evaluation. `engine`
+    may be put in another's place while nothing is evaluated."""
 
     def __init__(self, engine: ScriptEngine, tell: Callable[[str, float], None]) -> None:
-        self._engine = engine
+        self.engine = engine
         self._tell = tell
 
     async def evaluate(self, script: Script, scope: Mapping[str, Any]) -> Any:
@@ -23,7 +24,7 @@ class MeasuredScripts:
         began = perf_counter()
         outcome = "error"
         try:
-            value = await self._engine.evaluate(script, scope)
+            value = await self.engine.evaluate(script, scope)
             outcome = "ok"
         except ScriptFailed as failed:
             outcome = "limit" if failed.kind == "limit" else "error"
@@ -34,11 +35,11 @@ class MeasuredScripts:
 
     async def check(self, script: Script) -> str | None:
         """Why the source does not parse, or None."""
-        return await self._engine.check(script)
+        return await self.engine.check(script)
 
     async def close(self) -> None:
         """Close the engine."""
-        await self._engine.close()
+        await self.engine.close()
 
 
 class Judged(Protocol):
