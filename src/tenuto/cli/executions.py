@@ -54,7 +54,7 @@ def start(
         typer.Option(metavar="KEY=VALUE", help="A tag; may be given again.", show_default=False),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(help="Among waiting work, higher goes first.", show_default=False)
+        int | None, typer.Option(help="Kept and shown; it orders nothing yet.", show_default=False)
     ] = None,
     url: Url = DEFAULT_URL,
     output: Output = None,
