@@ -34,7 +34,9 @@ def delay_before(
     try:
         delay = min(policy.initial_delay * policy.backoff_multiplier ** (attempt - 2), policy.max_delay)
     except OverflowError:
-        delay = policy.max_delay
+        delay = (
+            min(policy.initial_delay, 1) * policy.max_delay
+        )  # no delay stays none, however often it is multiplied
     delay *= 1 + policy.jitter * noise
     if retry_after_ms is not None:
         delay = max(delay, min(retry_after_ms, policy.max_delay))
