@@ -21,7 +21,7 @@ LATE = "the attempt is not the one that runs"
 )
 def test_an_outcome_of_another_attempt_is_refused(attempt: int, generation: int) -> None:
     state = Driven(step("a")).state
-    late = [
+    late: list[inp.Input] = [
         inp.AttemptEnded(0, attempt, generation, inp.Succeeded(1)),
         inp.AttemptLost(0, attempt, generation),
     ]
