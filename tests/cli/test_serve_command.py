@@ -48,7 +48,7 @@ def test_every_setting_has_a_flag(bare: Run, served: list[Settings]) -> None:
         "--log-format": "json",
         "--script-workers": "3",
         "--script-timeout": "250ms",
-        "--writer": "process",
+        "--writer": "thread",
     }
     wanted = Settings(
         host="0.0.0.0",
@@ -60,7 +60,7 @@ def test_every_setting_has_a_flag(bare: Run, served: list[Settings]) -> None:
         log_format="json",
         script_workers=3,
         script_timeout=250,
-        writer="process",
+        writer="thread",
     )
     assert bare("serve", *(word for pair in flags.items() for word in pair)).code == 0
     assert served == [wanted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import resource
@@ -88,6 +89,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     """Serve until SIGTERM or SIGINT, then stop without losing anything. `on_ready` is told the URL. Raises
     ConfigurationError, StoreError, DefinitionInvalid."""
     configure_logs(settings.log_level, settings.log_format)
+    _calm_collector()
     raise_file_limit()
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop where there is one
         runner.run(_serve(settings, on_ready))
@@ -102,6 +104,14 @@ def raise_file_limit() -> None:
         return
     with contextlib.suppress(ValueError, OSError):  # where the system will not, it works within what it has
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _calm_collector() -> None:
+    """Look for garbage in cycles less often, and never among what was loaded at the start (docs/adr/0008). Under load
+    the usual thresholds cost a third of the throughput and pauses of 50 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 async def _serve(settings: Settings, on_ready: Callable[[str], None] | None) -> None:
