@@ -353,8 +353,15 @@ class Node:
         return await self._control(execution_id, inp.Cancel(*who), "be cancelled")
 
     async def terminate(self, execution_id: str, who: Who) -> State:
-        """End at once. Raises Conflict once it has ended."""
-        return await self._control(execution_id, inp.Terminate(*who), "be terminated")
+        """End at once. Raises Conflict once it has ended. One that is not in memory is not taken up for it, so that an
+        execution which a fault of ours has made undecidable can be ended all the same."""
+        live = self._driver.live.get(execution_id)
+        if live is None:
+            row = await self._find_row(execution_id)
+            if row.end_time is not None:
+                raise Conflict(f"execution {execution_id!r} cannot be terminated: it is {row.status}")
+            live = await self._fold_stored(row)
+        return await self._ask(live, inp.Terminate(*who), "be terminated")
 
     async def pause(self, execution_id: str, who: Who) -> State:
         """Start nothing until resumed. Raises Conflict unless it runs."""
@@ -443,16 +450,22 @@ class Node:
         row = await self._find_row(execution_id)
         if row.end_time is not None and not ended_too:
             return None
+        live = await self._fold_stored(row)
+        if execution_id not in self._driver.live:
+            self._driver.adopt(live)
+        return live
+
+    async def _fold_stored(self, row: StoredExecution) -> Live:
+        """The execution as its journal has it, not taken up yet (unless somebody else did meanwhile)."""
         workflow = await self._catalog.get(row.workflow_id, row.version)
         records = await self._store.read_journal(row.key)
-        taken_up_meanwhile = self._driver.live.get(execution_id)
+        taken_up_meanwhile = self._driver.live.get(row.execution_id)
         if taken_up_meanwhile is not None:
             return taken_up_meanwhile
         state = fold(workflow.graph, [record.data for record in records])
-        live = Live(row.key, execution_id, workflow, state)
+        live = Live(row.key, row.execution_id, workflow, state)
         live.wake_at = row.wake_at
-        self._forget(execution_id)
-        self._driver.adopt(live)
+        self._forget(row.execution_id)
         return live
 
     def _forget(self, execution_id: str) -> None:
