@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -20,6 +23,7 @@ from tenuto.cli.bench.report import machine_sentence
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, _interrupt)
     progress = Console(stderr=True)
 
     def say(text: str) -> None:
@@ -42,6 +46,11 @@ def main() -> int:
     return 1 if rows[0].problem else 0
 
 
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Being told to end is the same as Ctrl-C: servers must not outlive us, so everything cleans up."""
+    raise KeyboardInterrupt
+
+
 def _options() -> argparse.Namespace:
     names = ", ".join(peer.name for peer in PEERS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
@@ -52,4 +61,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

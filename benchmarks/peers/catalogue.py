@@ -83,6 +83,6 @@ PEERS = (
         PREFECT,
         "prefect_engine",
         ("postgres",),
-        remark="16 at once: fails at 64",
+        remark="only 16 at once",
     ),
 )

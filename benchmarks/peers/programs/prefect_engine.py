@@ -1,5 +1,5 @@
-"""Prefect with its API server on PostgreSQL, or SQLite. Flows and load run in this process, 16 at once: at 64 the
-server answers errors.
+"""Prefect with its API server on PostgreSQL, or SQLite. Flows and load run in this process, 16 at once: with 64
+hardly any ends within a repetition.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -50,7 +52,10 @@ def run(
     def say(text: str) -> None:
         progress.print(text, style="dim", highlight=False)
 
-    disk, figures = uvloop.run(measure(chosen(only, full), pace, within, say))
+    try:
+        disk, figures = uvloop.run(measure(chosen(only, full), pace, within, say))
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
     return Findings(figures, disk, machine)
 
 
@@ -78,7 +83,11 @@ def chosen(only: str | None, full: bool) -> list[Measure]:
 async def measure(
     measures: Sequence[Measure], pace: Pace, within: Path | None, say: Callable[[str], None]
 ) -> tuple[Disk, list[Figure]]:
-    """The figures, in the order of the measurements, and the disk they were taken on. Raises BenchFailed."""
+    """The figures, in the order of the measurements, and the disk they were taken on. Raises BenchFailed; and
+    CancelledError on SIGTERM, for a server must not outlive the benchmark."""
+    task = asyncio.current_task()
+    assert task is not None, "this runs as a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with folder_on_disk(within) as folder:
         disk = describe_disk(folder.parent)
         say(disk.sentence())
