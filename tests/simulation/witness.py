@@ -114,7 +114,7 @@ class Witness:
                 self._note_retry(books, event)
             case ev.ExecutionCompleted() | ev.ExecutionFailed() | ev.ExecutionCancelled():
                 self._note_execution_end(books, event)
-            case ev.CancelRequested():
+            case ev.CancelRequested(mode="cancel"):
                 books.paused_at = None
             case _:
                 pass
