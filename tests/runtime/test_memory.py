@@ -158,7 +158,6 @@ async def test_nothing_of_what_ended_stays_behind() -> None:
             await lab.ended(execution_id)
         driver = lab.node._driver
         assert driver.live == {}
-        assert driver._starts == {}
         assert len(lab.node._remembered) == 5
         assert lab.node._starting == {}
         assert lab.node._followers == {}

@@ -29,6 +29,7 @@ from tenuto.runtime import attempts, driver, node, outbox, sleeper
 from tenuto.runtime.driver import Driver
 from tenuto.runtime.live import Live
 from tenuto.runtime.messages import outbox_messages
+from tenuto.runtime.rows import NEVER
 
 Plant = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -79,8 +80,8 @@ def _() -> Iterator[None]:
 def _() -> Iterator[None]:
     original = Driver.begin
 
-    def hasty(self: Driver, live: Live, first: Any, start: Any) -> Any:
-        answer = original(self, live, first, start)
+    def hasty(self: Driver, live: Live, first: Any) -> Any:
+        answer = original(self, live, first)
         if not answer.done():
             answer.set_result(None)
         return answer
@@ -181,10 +182,10 @@ def _() -> Iterator[None]:
 
 @planted("shows a state before it is on disk")
 def _() -> Iterator[None]:
-    async def unsettled(self: Driver, live: Live) -> bool:
+    async def unsettled(self: Live) -> bool:
         return True
 
-    with swapped(Driver, "settle", unsettled):
+    with swapped(Live, "settle", unsettled):
         yield
 
 
@@ -194,14 +195,14 @@ def _() -> Iterator[None]:
 
     def sleepless(self: Driver, live: Live, now: int) -> Any:
         row = original(self, live, now)
-        return msgspec.structs.replace(row, wake_at=driver.NEVER)
+        return msgspec.structs.replace(row, wake_at=NEVER)
 
     with swapped(Driver, "_resting_row", sleepless), swapped(Driver, "_stored_wake", _never_wakes):
         yield
 
 
 def _never_wakes(self: Driver, state: State) -> int | None:
-    return None if state.is_terminal else driver.NEVER
+    return None if state.is_terminal else NEVER
 
 
 @planted("stops as if nothing were left to start")

@@ -15,44 +15,31 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import structlog
 
 from tenuto.core import inputs as inp
 from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
 from tenuto.core.decide import Decision, Refusal, decide, lost_attempts
 from tenuto.core.state import State, is_parked, next_wake
-from tenuto.core.view import brief
 from tenuto.errors import StoreError, StoreUnavailable, TenutoError
 from tenuto.journal.codec import encode
 from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
-from tenuto.ports.store import Batch, NewExecution, Record, Store, StoredExecution, SummaryChange
+from tenuto.ports.store import Batch, Record, Store, StoredExecution, SummaryChange
 from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime.attempts import Performer
-from tenuto.runtime.live import AttemptKey, Given, Live, Waiter
+from tenuto.runtime.live import AttemptKey, Given, Live
 from tenuto.runtime.messages import outbox_messages
+from tenuto.runtime.rows import NEVER, changed_row, has_moved, new_row
 from tenuto.runtime.settings import NodeSettings
 
 log = structlog.get_logger(__name__)
-
-NEVER = 1 << 62
-"""The stored wake-up of an execution that only a person moves."""
 
 AT_ONCE = 250
 """Inputs decided in one go and commands carried out in one go, for one execution."""
 
 LONGEST_TIMER_S = 30.0
 """Loop timers are armed for no longer, so that a jump of the wall clock is noticed."""
-
-_brief_encoder = msgspec.json.Encoder()
-
-
-class Start(msgspec.Struct, frozen=True):
-    """What the store needs to know of a new execution besides its first input."""
-
-    idempotency_key: str | None
-    request_hash: str | None
 
 
 class Work:
@@ -96,7 +83,6 @@ class Driver:
         self._on_records = on_records
         self.live: dict[str, Live] = {}
         self.aside: set[str] = set()
-        self._starts: dict[int, Start] = {}
         self._ready: deque[Live] = deque()
         self._in_flight = 0
         self._pump_scheduled = False
@@ -109,10 +95,9 @@ class Driver:
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
-    def begin(self, live: Live, first: inp.Start, start: Start) -> asyncio.Future[Refusal | None]:
+    def begin(self, live: Live, first: inp.Start) -> asyncio.Future[Refusal | None]:
         """Take a new execution; the future is done when it is on disk. Raises from it what the commit raised."""
         self.live[live.execution_id] = live
-        self._starts[live.key] = start
         return self.ask(live, first)
 
     def ask(self, live: Live, given: inp.Input) -> asyncio.Future[Refusal | None]:
@@ -200,22 +185,18 @@ class Driver:
         work = Work(live, given, decision)
         work.wake_at = self._stored_wake(state)
         if live.is_new:
-            batch.starts.append(self._new_row(live, now, work.wake_at))
-        if state.is_terminal or (not live.is_new and self._row_moved(live, work)):
-            ending = _brief_encoder.encode(brief(state, now)) if state.is_terminal else None
-            batch.changes.append(SummaryChange(live.key, state.status, state.end_time, work.wake_at, ending))
+            batch.starts.append(new_row(live, now, work.wake_at))
+        if state.is_terminal or (not live.is_new and has_moved(live, work.wake_at)):
+            batch.changes.append(changed_row(live, now, work.wake_at))
         batch.records.append(Record(live.key, state.seq, data))
         if decision.messages:
             batch.messages.extend(outbox_messages(live, decision.messages, now))
         return work
 
-    def _row_moved(self, live: Live, work: Work) -> bool:
-        return work.wake_at != live.wake_at or live.state.status != live.status
-
     def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:
         for refusal in decision.refused:
             self._telemetry.refused(live.state.workflow_id, refusal.why)
-        self._answer(live, given, decision.refused)
+        live.answer(given, decision.refused)
 
     def _stored_wake(self, state: State) -> int | None:
         # What a node decides while it stops leaves steps unstarted that no instant will start.
@@ -223,23 +204,6 @@ class Driver:
             return None
         wake = next_wake(state)
         return NEVER if wake is None else wake
-
-    def _new_row(self, live: Live, now: int, wake_at: int | None) -> NewExecution:
-        state, start = live.state, self._starts[live.key]
-        return NewExecution(
-            key=live.key,
-            execution_id=state.execution_id,
-            workflow_id=state.workflow_id,
-            version=state.version,
-            status=state.status,
-            start_time=state.start_time,
-            priority=state.priority,
-            tags=state.tags,
-            wake_at=wake_at,
-            idempotency_key=start.idempotency_key,
-            request_hash=start.request_hash,
-            brief=_brief_encoder.encode(brief(state, now)),
-        )
 
     async def _commit(self, batch: Batch, work: list[Work]) -> None:
         began = time.perf_counter()
@@ -266,43 +230,12 @@ class Driver:
             live.busy = False
             live.wake_at = item.wake_at
             live.status = live.state.status
-            if live.is_new:
-                live.is_new = False
-                del self._starts[live.key]
+            live.is_new = False
             self._telemetry.recorded(live.state.workflow_id, decision.events)
-            self._answer(live, item.given, decision.refused)
+            live.answer(item.given, decision.refused)
             self._carry_out_all(live, decision.commands)
             self._on_records(live)
             self._rest(live)
-
-    def _answer(self, live: Live, given: list[Given], refused: Any) -> None:
-        for item in given:
-            if item.answer is not None and not item.answer.done():
-                item.answer.set_result(next((r for r in refused if r.given is item.input), None))
-        if live.waiters:
-            self._wake_waiters(live)
-        self._settle_readers(live)
-
-    def _settle_readers(self, live: Live) -> None:
-        for reader in live.readers:
-            if not reader.done():
-                reader.set_result(None)
-        live.readers.clear()
-
-    async def settle(self, live: Live) -> bool:
-        """Until all of the state is on disk, so that it may be shown; False where it is not known what is."""
-        while live.busy:
-            reader: asyncio.Future[None] = self._loop.create_future()
-            live.readers.append(reader)
-            await reader
-        return not live.broken
-
-    def _wake_waiters(self, live: Live) -> None:
-        for waiter in list(live.waiters):
-            if _has_ended(live.state, waiter.until_step):
-                live.waiters.remove(waiter)
-                if not waiter.future.done():
-                    waiter.future.set_result(None)
 
     def _rest(self, live: Live) -> None:
         """After a decision: go on with what came meanwhile, else wait for time, or leave memory."""
@@ -412,14 +345,12 @@ class Driver:
             live = item.live
             live.busy = False
             live.broken = True
-            self._settle_readers(live)
+            live.settle_readers()
             for given in item.given:
                 if given.answer is not None and not given.answer.done():
                     given.answer.set_exception(_for_caller(error))
             kept = [given for given in item.given if given.answer is None]
             live.inbox[:0] = kept
-            if live.is_new:
-                self._starts.pop(live.key, None)
             self._disarm(live)
             if not isinstance(error, asyncio.CancelledError):
                 self._spawn(self._mend(live))
@@ -464,7 +395,7 @@ class Driver:
         live.broken = False
         live.wake_at, live.status = row.wake_at, row.status
         self._drop_overtaken_attempts(live)
-        reported = _reported(live)
+        reported = live.reported()
         for lost in lost_attempts(live.state):
             key = (lost.step, lost.attempt, lost.generation)
             if key not in live.attempts and key not in reported:
@@ -491,14 +422,13 @@ class Driver:
         for task in live.attempts.values():
             task.cancel()
         live.attempts.clear()
-        self._starts.pop(live.key, None)
         if self.live.get(live.execution_id) is live:
             del self.live[live.execution_id]
         for item in [*given, *live.inbox]:
             self._refuse_aside(item.answer)
         for waiter in live.waiters:
             self._refuse_aside(waiter.future)
-        self._settle_readers(live)
+        live.settle_readers()
 
     def _refuse_aside(self, answer: asyncio.Future[Any] | None) -> None:
         if answer is not None and not answer.done():
@@ -528,7 +458,7 @@ class Driver:
             log.exception("sweep_broken")
         for live in leaving:
             live.busy = False
-            self._settle_readers(live)
+            live.settle_readers()
             if kept and live.is_quiet:
                 self._disarm(live)
                 del self.live[live.execution_id]
@@ -548,17 +478,14 @@ class Driver:
         return not is_near and loop_now - live.idle_since >= self._settings.idle / 1000
 
     def _resting_row(self, live: Live, now: int) -> SummaryChange:
-        state = live.state
-        shown = _brief_encoder.encode(brief(state, now))
-        live.wake_at = self._stored_wake(state)
-        return SummaryChange(live.key, state.status, state.end_time, live.wake_at, shown)
+        live.wake_at = self._stored_wake(live.state)
+        return changed_row(live, now, live.wake_at, is_resting=True)
 
     def release_waiters(self) -> None:
         """Let everybody who waits for an execution go, as if their time were up."""
         for live in self.live.values():
             for waiter in live.waiters:
-                if not waiter.future.done():
-                    waiter.future.set_result(None)
+                waiter.release()
 
     def hold(self) -> None:
         """From now on record what happens and start nothing."""
@@ -587,7 +514,7 @@ class Driver:
     def _interrupt(self, live: Live) -> None:
         """What still runs is given up; what finished but is not written yet stands in the inbox already. Whoever takes
         the execution up next counts what could not be said here as lost."""
-        reported = _reported(live)
+        reported = live.reported()
         for key, task in list(live.attempts.items()):
             task.cancel()
             del live.attempts[key]
@@ -609,33 +536,10 @@ class Driver:
 
     async def wait(self, live: Live, timeout_ms: int, until_step: str | None) -> None:
         """Until the execution (or the step) has ended, or the time is up."""
-        if _has_ended(live.state, until_step) and not live.busy and not live.broken:
-            return
-        waiter = Waiter(self._loop.create_future(), until_step)
-        live.waiters.append(waiter)
-        timer = self._loop.call_later(timeout_ms / 1000, _time_is_up, waiter)
         try:
-            await waiter.future
+            await live.wait(timeout_ms, until_step)
         finally:
-            timer.cancel()
-            if waiter in live.waiters:
-                live.waiters.remove(waiter)
             self._rest(live)
-
-
-def _time_is_up(waiter: Waiter) -> None:
-    if not waiter.future.done():
-        waiter.future.set_result(None)
-
-
-def _has_ended(state: State, until_step: str | None) -> bool:
-    return state.is_terminal or (until_step is not None and state.step(until_step).end_time is not None)
-
-
-def _reported(live: Live) -> set[AttemptKey]:
-    """Attempts whose end, or loss, is known and not written yet."""
-    inputs = [given.input for given in live.inbox]
-    return {given[:3] for given in inputs if isinstance(given, inp.AttemptEnded | inp.AttemptLost)}
 
 
 def _is_wanted(state: State, command: RunAttempt) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tenuto.core.decide import Refusal
-from tenuto.core.inputs import Input
+from tenuto.core.inputs import AttemptEnded, AttemptLost, Input
 from tenuto.core.state import State
 from tenuto.runtime.workflow import Workflow
 
@@ -27,6 +28,18 @@ class Waiter(NamedTuple):
     future: asyncio.Future[None]
     until_step: str | None
 
+    def release(self) -> None:
+        """Let them go."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class Start(NamedTuple):
+    """What the store needs to know of a new execution besides its first input."""
+
+    idempotency_key: str | None
+    request_hash: str | None
+
 
 class Live:
     """One execution that this node drives. `wake_at` and `status` are what the store's row says; `busy` while a
@@ -34,18 +47,19 @@ class Live:
     has been read again; `is_aside` for good, once it could not be decided."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "key", "queued", "readers",
-        "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
+        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "key", "queued",
+        "readers", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
     )  # fmt: skip
 
     def __init__(
-        self, key: int, execution_id: str, workflow: Workflow, state: State, *, is_new: bool = False
+        self, key: int, execution_id: str, workflow: Workflow, state: State, *, start: Start | None = None
     ) -> None:
         self.key = key
         self.execution_id = execution_id
         self.workflow = workflow
         self.state = state
-        self.is_new = is_new
+        self.start = start
+        self.is_new = start is not None
         self.inbox: list[Given] = []
         self.queued = False
         self.busy = False
@@ -64,3 +78,57 @@ class Live:
     def is_quiet(self) -> bool:
         """Whether nothing is under way for it in this process."""
         return not (self.inbox or self.busy or self.queued or self.broken or self.attempts or self.waiters)
+
+    def answer(self, given: Sequence[Given], refused: Sequence[Refusal]) -> None:
+        """Tell whoever gave these inputs, waits for an end, or wants to read, that they are decided and on disk."""
+        for item in given:
+            if item.answer is not None and not item.answer.done():
+                item.answer.set_result(next((r for r in refused if r.given is item.input), None))
+        if self.waiters:
+            self._wake_waiters()
+        self.settle_readers()
+
+    def _wake_waiters(self) -> None:
+        for waiter in list(self.waiters):
+            if self._has_ended(waiter.until_step):
+                self.waiters.remove(waiter)
+                waiter.release()
+
+    def _has_ended(self, until_step: str | None) -> bool:
+        state = self.state
+        return state.is_terminal or (until_step is not None and state.step(until_step).end_time is not None)
+
+    async def wait(self, timeout_ms: int, until_step: str | None) -> None:
+        """Until the execution (or the step) has ended on disk, or the time is up."""
+        if self._has_ended(until_step) and not self.busy and not self.broken:
+            return
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(loop.create_future(), until_step)
+        self.waiters.append(waiter)
+        timer = loop.call_later(timeout_ms / 1000, waiter.release)
+        try:
+            await waiter.future
+        finally:
+            timer.cancel()
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
+    async def settle(self) -> bool:
+        """Until all of the state is on disk, so that it may be shown; False where it is not known what is."""
+        while self.busy:
+            reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.readers.append(reader)
+            await reader
+        return not self.broken
+
+    def settle_readers(self) -> None:
+        """The commit that readers waited for has come back."""
+        for reader in self.readers:
+            if not reader.done():
+                reader.set_result(None)
+        self.readers.clear()
+
+    def reported(self) -> set[AttemptKey]:
+        """Attempts whose end, or loss, is known and not written yet."""
+        inputs = [given.input for given in self.inbox]
+        return {given[:3] for given in inputs if isinstance(given, AttemptEnded | AttemptLost)}

@@ -28,8 +28,8 @@ from tenuto.ports.store import ExecutionQuery, OutboxMessage, Store, StoredExecu
 from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime.attempts import Performer
 from tenuto.runtime.catalog import Catalog
-from tenuto.runtime.driver import Driver, Start
-from tenuto.runtime.live import Live
+from tenuto.runtime.driver import Driver
+from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
@@ -239,10 +239,11 @@ class Node:
             if problems:
                 raise Invalid(problems)
         execution_id = request.execution_id or self._new_id()
-        live = Live(self._next_key(), execution_id, workflow, State(workflow.graph), is_new=True)
+        asked = Start(request.idempotency_key, digest)
+        live = Live(self._next_key(), execution_id, workflow, State(workflow.graph), start=asked)
         tags = workflow.definition.tags | request.tags if request.tags else workflow.definition.tags
         first = inp.Start(execution_id, request.context, request.priority, tags)
-        await self._driver.begin(live, first, Start(request.idempotency_key, digest))
+        await self._driver.begin(live, first)
         return Started(execution_id, created=True)
 
     def _next_key(self) -> int:
@@ -256,7 +257,7 @@ class Node:
     async def read(self, execution_id: str) -> State:
         """The state now, all of it on disk. Raises NotFound."""
         live = self._driver.live.get(execution_id)
-        if live is not None and not live.is_new and await self._driver.settle(live):
+        if live is not None and not live.is_new and await live.settle():
             return live.state
         return await self._read_stored(execution_id)
 
@@ -389,7 +390,7 @@ class Node:
         refusal = await self._driver.ask(live, given)
         if refusal is not None:
             raise Conflict(f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}")
-        if await self._driver.settle(live):
+        if await live.settle():
             return live.state
         return await self._read_stored(live.execution_id)
 
