@@ -5,6 +5,7 @@ is a program of its own that is ended when it takes too long.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ def _end_with_descendants(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
     family = servers.births(tree(process.pid))
-    servers.end(process, servers.signal.SIGINT, patience_s=15)
+    servers.end(process, signal.SIGINT, patience_s=15)
     servers.kill(family)
 
 
