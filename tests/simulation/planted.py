@@ -160,7 +160,7 @@ def _() -> Iterator[None]:
 def _only_on_adoption(original: Any) -> Any:
     def lost(state: State, **options: Any) -> Any:
         caller = inspect.stack()[1].function
-        return [] if caller == "_take_from_journal" else original(state, **options)
+        return [] if caller == "_go_on" else original(state, **options)
 
     return lost
 

@@ -21,6 +21,7 @@ ONCE_BROKEN = {
     68: "an outcome was dropped when memory was swept while the disk was full",
     80: "a start given up by its caller let the same request through a second time",
     402: "a when that is an error was tried again under retryOn",
+    2033734: "an attempt was called twice: a terminate that could not be written took another process's for its own",
     716: "a webhook was forgotten when the answer of its commit was lost",
 }
 """Seeds kept because they found something. What a seed does changes with the simulation; they cost little."""

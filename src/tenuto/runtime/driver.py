@@ -98,6 +98,7 @@ class Driver:
     def begin(self, live: Live, first: inp.Start) -> asyncio.Future[Refusal | None]:
         """Take a new execution; the future is done when it is on disk. Raises from it what the commit raised."""
         self.live[live.execution_id] = live
+        live.is_taken_up = True
         return self.ask(live, first)
 
     def ask(self, live: Live, given: inp.Input) -> asyncio.Future[Refusal | None]:
@@ -126,6 +127,7 @@ class Driver:
     def adopt(self, live: Live) -> None:
         """Take up an execution that was folded from its journal: what ran is gone, the rest goes on."""
         self.live[live.execution_id] = live
+        live.is_taken_up = True
         if live.state.is_terminal:
             return
         for lost in lost_attempts(live.state):
@@ -394,6 +396,14 @@ class Driver:
         live.is_new = False
         live.broken = False
         live.wake_at, live.status = row.wake_at, row.status
+        if live.is_taken_up:
+            self._go_on(live)
+        else:
+            self.adopt(live)  # what it says to be running, another process began
+        self._on_records(live)
+        self._on_messages()  # the commit may have brought some though its answer was lost
+
+    def _go_on(self, live: Live) -> None:
         self._drop_overtaken_attempts(live)
         reported = live.reported()
         for lost in lost_attempts(live.state):
@@ -402,8 +412,6 @@ class Driver:
                 self._carry_out(live, RunAttempt(*key))  # written as started, but never begun
         if live.state.output_requested:
             self._carry_out(live, ComputeOutput())
-        self._on_records(live)
-        self._on_messages()  # the commit may have brought some though its answer was lost
         self.tell(live, inp.TimeCame())
 
     def _drop_overtaken_attempts(self, live: Live) -> None:

@@ -44,11 +44,12 @@ class Start(NamedTuple):
 class Live:
     """One execution that this node drives. `wake_at` and `status` are what the store's row says; `busy` while a
     decision of it is being committed (`readers` wait for that); `broken` after a commit failed and until the journal
-    has been read again; `is_aside` for good, once it could not be decided."""
+    has been read again; `is_aside` for good, once it could not be decided. `is_taken_up` once this process answers for
+    what runs of it."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "key", "queued",
-        "readers", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
+        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
+        "key", "queued", "readers", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Live:
         self.busy = False
         self.broken = False
         self.is_aside = False
+        self.is_taken_up = False
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []
