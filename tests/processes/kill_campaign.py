@@ -29,6 +29,7 @@ from tests.processes.server import Server
 
 CLIENTS = 8
 MOST_ATTEMPTS = 4
+MOST_LOST = 3
 
 WORKFLOW: dict[str, Any] = {
     "id": "campaign",
@@ -64,6 +65,15 @@ class Called(NamedTuple):
     at: float
     key: str
     attempt: int
+
+
+class Checked(NamedTuple):
+    """What is wrong with one execution, how many of its attempts were interrupted, and whether a step was given up
+    because that happened once too often."""
+
+    wrong: list[str]
+    interrupted: int
+    was_given_up: bool
 
 
 class Receiver:
@@ -173,7 +183,7 @@ class Campaign:
         calls: dict[str, list[Called]] = defaultdict(list)
         for call in self.receiver.calls:
             calls[call.key].append(call)
-        interrupted = 0
+        interrupted = given_up = 0
         for execution_id in self.acknowledged:
             status = await self._wait(session, execution_id)
             if status is None:
@@ -183,15 +193,17 @@ class Campaign:
             if status != "completed":
                 document = await self._get(session, f"/executions/{execution_id}")
                 status = f"{status}: {document.get('error')}"
-            found, lost = check_journal(execution_id, status, journal, calls)
-            wrong += found
-            interrupted += lost
+            checked = check_journal(execution_id, status, journal, calls)
+            wrong += checked.wrong
+            interrupted += checked.interrupted
+            given_up += checked.was_given_up
         return {
             "kills": self.kills,
             "acknowledged": len(self.acknowledged),
             "requests without an answer": self.unanswered,
             "steps called": len(self.receiver.calls),
             "attempts interrupted": interrupted,
+            "given up after 4 losses": given_up,
             "violations": wrong,
         }
 
@@ -213,12 +225,13 @@ class Campaign:
 
 def check_journal(
     execution_id: str, status: str, journal: list[dict[str, Any]], calls: dict[str, list[Called]]
-) -> tuple[list[str], int]:
-    """What is wrong with one execution, and how many of its attempts were interrupted."""
+) -> Checked:
+    """One execution, ended as `status`, held against its journal and what the receiver was called for."""
     wrong: list[str] = []
     finished: dict[str, int] = {}
     started: Counter[str] = Counter()
     lost: Counter[str] = Counter()
+    given_up: set[str] = set()
     waited: Counter[str] = Counter()
     not_before: dict[str, int] = {}
     for entry in journal:
@@ -234,6 +247,8 @@ def check_journal(
                 not_before[step] = event["retryAt"]
             elif kind == "attempt.interrupted":
                 lost[step] += 1
+            elif kind == "step.failed" and event["error"]["type"] == "infra":
+                given_up.add(step)
             elif kind == "step.waiting":
                 waited[step] += 1
                 not_before[step] = event["until"]
@@ -242,8 +257,10 @@ def check_journal(
                 if at < not_before.get(step, 0):
                     wrong.append(f"{execution_id}: {step} was over before its instant")
     for step, count in started.items():
-        if count - lost[step] > MOST_ATTEMPTS or lost[step] > 4:
+        if count - lost[step] > MOST_ATTEMPTS or lost[step] > MOST_LOST:
             wrong.append(f"{execution_id}: {step} made {count} attempts, {lost[step]} of them interrupted")
+        if step in given_up and lost[step] != MOST_LOST:
+            wrong.append(f"{execution_id}: {step} was given up after {lost[step]} interruptions")
         if waited[step] > 1:
             wrong.append(f"{execution_id}: the wait of {step} started over")
         late = [
@@ -253,10 +270,9 @@ def check_journal(
             f"{execution_id}: {step} was called after it had finished, attempt {call.attempt}"
             for call in late
         ]
-    is_lost_too_often = any(count > 3 for count in lost.values())
-    if status != "completed" and not is_lost_too_often:
+    if status != "completed" and not given_up:
         wrong.append(f"{execution_id}: {status}")
-    return wrong, lost.total()
+    return Checked(wrong, lost.total(), bool(given_up))
 
 
 def main() -> int:
