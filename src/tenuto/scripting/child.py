@@ -26,6 +26,8 @@ READ_BYTES = 1 << 16
 STACK_BYTES = 1 << 20
 OVERHEAD_BYTES = 96 << 20
 PROMISE_JOBS = 100_000
+NICENESS = 10
+"""Scripts that burn all processors must not make the server wait for its turn."""
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
 SECCOMP_MODE_FILTER = 2
@@ -72,8 +74,9 @@ class Program(ctypes.Structure):
 
 
 def confine(limits: Limits) -> None:
-    """Give up files, processes, network and privileges for good, and end with the parent. What a platform lacks is
-    left out: the parent's deadline and the engine itself remain."""
+    """Give up files, processes, network and privileges for good, and end with the parent; take the processor only as
+    far as the server leaves it. What a platform lacks is left out: the parent's deadline and the engine remain."""
+    os.nice(NICENESS)
     address_space = limits.memory + OVERHEAD_BYTES + 6 * limits.scope
     for what, limit in (
         (resource.RLIMIT_AS, address_space),
