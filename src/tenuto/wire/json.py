@@ -24,7 +24,7 @@ _BOM = b"\xef\xbb\xbf"
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP_OF_BRACKET = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*+"?|(?P<number>-?[0-9][0-9.eE+-]*)|(?P<word>-?[A-Za-z]+)', re.DOTALL
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*"?|(?P<number>-?[0-9][0-9.eE+-]*)|(?P<word>-?[A-Za-z]+)', re.DOTALL
 )  # a string is one token, so that nothing inside it counts
 _SURROGATE = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
