@@ -30,11 +30,26 @@ def demo(
         return
     from tempfile import TemporaryDirectory
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        """SIGTERM and a closed terminal end the demo as Ctrl-C does: with everything it started."""
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     with TemporaryDirectory(prefix="tenuto-demo-") as folder:
-        if not _told(Path(folder), keep):
-            raise typer.Exit(Exit.FAILED)
+        try:
+            holds = _told(Path(folder), keep)
+        except Exception:
+            if not interrupts:
+                raise
+            holds = False
+    if interrupts and not (keep and holds):  # whatever it broke on the way
+        raise KeyboardInterrupt
+    if not holds:
+        raise typer.Exit(Exit.FAILED)
 
 
 def bench(context: typer.Context) -> None:
@@ -80,8 +95,3 @@ def _await_interrupt() -> None:
         signal.pause()
     except KeyboardInterrupt:
         return
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does: with everything it started."""
-    raise KeyboardInterrupt
