@@ -11,6 +11,9 @@ Path = tuple[Part, ...]
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
 
+_LONGEST_PLAIN = 200
+"""Longer keys are quoted, and cut: a document may have a key of megabytes."""
+
 
 def path_text(parts: Iterable[Part]) -> str:
     """The text of a path: list positions in brackets, keys after a dot, keys that are no plain name in quotes."""
@@ -18,7 +21,7 @@ def path_text(parts: Iterable[Part]) -> str:
     for part in parts:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif _PLAIN.match(part):
+        elif len(part) <= _LONGEST_PLAIN and _PLAIN.match(part):
             text += f".{part}" if text else part
         else:
             text += f"[{quoted(part)}]"
