@@ -150,7 +150,7 @@ def _took(execution: Execution, now: int) -> int | None:
 
 
 def _at_work(execution: Execution) -> Text:
-    if execution.failed_steps:
+    if execution.failed_steps and not execution.current_steps:
         return Text(_few(execution.failed_steps), "red")
     return Text(_few(execution.current_steps), "dim")
 

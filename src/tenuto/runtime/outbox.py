@@ -30,6 +30,9 @@ MOST_ATTEMPTS = 35
 """12 attempts in the first 70 minutes, then one an hour: with the last one, 24 hours have passed. Attempts are counted
 rather than hours, so that a message does not die untried because this server was off for a day."""
 
+TELL_AGAIN_AT = 12
+"""The log says at the first failed attempt, and once more at this one, that a webhook does not get through."""
+
 JITTER = 0.2
 STORE_PAUSE_MS = 1_000
 _PAGE = 100
@@ -230,6 +233,15 @@ class OutboxSender:
 
     def _settle_failed(self, entry: Entry, message: OutboxMessage) -> None:
         if not message.dead:
+            if message.attempts in (1, TELL_AGAIN_AT):
+                log.warning(
+                    "webhook_not_delivered",
+                    event_id=message.event_id,
+                    kind=message.kind,
+                    receiver=entry.receiver.name,
+                    attempts=message.attempts,
+                    error=message.last_error,
+                )
             self._queue.again(entry, message.next_attempt_at)
             return
         # The URL is left out: its path may be a secret.

@@ -15,6 +15,7 @@ _PAUSE_S = 0.05  # a writer whose server was killed ends within its current tran
 
 async def lock_file(path: str) -> int:
     """A descriptor that holds the lock; closing it lets go. Raises StoreIncompatible when another server holds it."""
+    _check_place(path)
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -27,6 +28,15 @@ async def lock_file(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _check_place(path: str) -> None:
+    """Leave alone what can never become a store, so that no lock file is left beside it."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise StoreUnavailable(f"cannot open {path}: there is no folder {folder}")
+    if os.path.isdir(path):
+        raise StoreIncompatible(f"{path} is a folder; name a file for the database")
 
 
 async def _lock(descriptor: int, path: str) -> None:
