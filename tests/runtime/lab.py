@@ -67,7 +67,8 @@ class Veil(MemoryStore):
     """A memory store that refuses commits while `is_full`, every call while `is_away`, and loses the answers of
     commits that took effect while `loses_answers`. While `held`, commits wait; `breaks_with` is raised by
     every call, as no store should. `commits` are those that took effect;
-    `reads` counts questions about executions."""
+    `reads` counts questions about
+    executions; `refused` is set once the disk was full for a commit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +78,7 @@ class Veil(MemoryStore):
         self.breaks_with: Exception | None = None
         self.is_dead = False
         self.commits: list[Batch] = []
+        self.refused = asyncio.Event()
         self.reads = 0
         self._may_commit = asyncio.Event()
         self._may_commit.set()
@@ -100,6 +102,7 @@ class Veil(MemoryStore):
         await self._may_commit.wait()
         await self._answer()
         if self.is_full:
+            self.refused.set()
             raise StoreUnavailable("the disk is full")
         await super().commit(batch)
         self.commits.append(batch)

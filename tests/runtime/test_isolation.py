@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,9 @@ from tenuto.core.state import State
 from tenuto.errors import UnreadableRecord
 from tenuto.ports.action import ActionRequest, Outcome
 from tenuto.ports.host import Who
+from tenuto.ports.script import Script
 from tenuto.runtime import driver
+from tenuto.scripting.fake import FakeScriptEngine
 from tests.runtime.lab import Lab, hand, passed, simulated, waiting
 
 
@@ -141,36 +143,75 @@ class Broken:
         way = request.params["way"]
         if way == "raises":
             raise ZeroDivisionError("no")
-        if way == "raises later":
-            return self._raise()
         if way == "never ends":
             return asyncio.Event().wait()
-        return {"none": None, "text": "done", "number": 7, "event": inp.TimeCame()}[way]
+        if way == "leaves":
+            raise SystemExit(3)
+        return self._raise(ERRORS[way])
 
-    async def _raise(self) -> Any:
+    async def _raise(self, error: BaseException) -> Any:
         await asyncio.sleep(1)
-        raise ZeroDivisionError("no")
+        raise error
+
+
+ERRORS: dict[str, BaseException] = {
+    "raises later": ZeroDivisionError("no"),
+    "leaves later": SystemExit(3),
+    "is late by itself": TimeoutError("its own"),
+    "gives itself up": asyncio.CancelledError("its own"),
+}
 
 
 WAYS = {
     "raises": ("internal", "the action 'broken' broke: ZeroDivisionError: no"),
     "raises later": ("internal", "the action 'broken' broke: ZeroDivisionError: no"),
     "never ends": ("timeout", "the attempt took longer than its timeout of 3000 ms"),
+    "leaves": ("internal", "the action 'broken' broke: SystemExit: 3"),
+    "leaves later": ("internal", "the action 'broken' broke: SystemExit: 3"),
+    "is late by itself": ("internal", "the action 'broken' broke: TimeoutError: its own"),
+    "gives itself up": ("internal", "the action 'broken' broke: CancelledError: its own"),
 }
 
 
+@pytest.mark.parametrize("with_engine", [False, True], ids=["plain params", "params for the engine"])
 @pytest.mark.parametrize("way", WAYS)
 @simulated
-async def test_an_action_that_breaks_fails_its_step_and_nothing_else(way: str) -> None:
+async def test_an_action_that_breaks_fails_its_step_and_nothing_else(way: str, with_engine: bool) -> None:
     async with Lab() as lab:
         lab.registry.register("broken", Broken())
         await lab.define(
-            {"id": "a", "action": "broken", "timeout": 3_000, "params": {"way": way}}, {"id": "b"}
+            {
+                "id": "a",
+                "action": "broken",
+                "timeout": 3_000,
+                "params": {"way": way} | ({"more": "{{ 1 > 0 }}"} if with_engine else {}),
+            },
+            {"id": "b"},
         )
         shown = await lab.ended(await lab.start())
         error = shown["stepResults"]["a"]["error"]
         assert (error["type"], error["message"]) == WAYS[way]
         assert shown["completedSteps"] == ["b"]
+
+
+class BrokenEngine(FakeScriptEngine):
+    """A script engine that is itself broken."""
+
+    async def evaluate(self, script: Script, scope: Mapping[str, Any]) -> Any:
+        raise LookupError("a mistake of ours")
+
+
+@simulated
+async def test_a_script_engine_that_breaks_fails_the_step_or_the_output() -> None:
+    lab = Lab()
+    lab.scripts = BrokenEngine()
+    async with lab:
+        await lab.define({"id": "a", "when": "1 > 0"})
+        await lab.define({"id": "a"}, output="{{ 1 > 0 }}", id="v")
+        for workflow_id in ("w", "v"):
+            shown = await lab.ended(await lab.start(workflow_id=workflow_id))
+            assert shown["error"]["type"] == "internal"
+            assert "LookupError" in shown["error"]["message"]
 
 
 @simulated
@@ -221,3 +262,22 @@ async def test_an_execution_that_never_rests_leaves_others_their_turns() -> None
         assert (await lab.ended(await lab.start()))["status"] == "completed"
         assert (await lab.show(restless))["status"] == "running"
         assert (await lab.ended(restless))["stepResults"]["a"]["attempts"] == 1_000
+
+
+@simulated
+async def test_a_fan_whose_start_is_interrupted_by_a_failed_commit_starts_each_step_once() -> None:
+    async with Lab(first_backoff=0, max_backoff=0) as lab:
+        await lab.define(*(hand(f"s{i}") for i in range(5_000)))
+        starting = asyncio.create_task(lab.start())
+        first = await lab.hands.take("s0")
+        lab.store.is_full = True
+        first.succeed()
+        await lab.store.refused.wait()
+        lab.store.is_full = False
+        assert len(lab.hands.attempts) < 5_000, "the fan was still being started"
+        execution_id = await starting
+        await passed(1)
+        assert len(lab.hands.attempts) == 5_000
+        for attempt in lab.hands.attempts[1:]:
+            attempt.succeed()
+        assert (await lab.ended(execution_id))["status"] == "completed"

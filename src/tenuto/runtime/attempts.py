@@ -40,32 +40,27 @@ class Performer:
             return self._perform(state, plan)
         try:
             outcome = self._act(state, plan, plan.params.resolve_plain(Scope(state, plan.node)))
-        except ScriptFailed as failure:
-            return _failed(failure)
-        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
-            return _broken(plan, error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to actions, see `_ending_of`
+            return _ending_of(plan, error)
         if inspect.isawaitable(outcome):
             return self._within_timeout(plan, outcome)
         return outcome
 
     async def _perform(self, state: State, plan: Plan) -> Ending:
         scope = Scope(state, plan.node)
+        limit: asyncio.Timeout | None = None
         try:
             # `when` has the script engine's own limits; the step's timeout begins with the attempt proper.
             unmet = await self._unmet(state, plan, scope)
             if unmet is not None:
                 return unmet
-            async with asyncio.timeout(_seconds(plan)):
+            async with asyncio.timeout(_seconds(plan)) as limit:
                 params = await plan.params.resolve(scope, self._scripts)
                 outcome = self._act(state, plan, params)
                 ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
                 return ending
-        except TimeoutError:
-            return _timed_out(plan)
-        except ScriptFailed as failure:
-            return _failed(failure)
-        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
-            return _broken(plan, error)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
+            return _ending_of(plan, error, limit)
 
     async def _unmet(self, state: State, plan: Plan, scope: Scope) -> ConditionFalse | Failed | None:
         """What keeps the step from running by its `when`, asked before the first attempt only: it does not hold, or it
@@ -78,16 +73,13 @@ class Performer:
             return Failed(StepError(failure.kind, f"when: {failure}"), retry=False)
 
     async def _within_timeout(self, plan: Plan, outcome: Any) -> Ending:
+        limit: asyncio.Timeout | None = None
         try:
-            async with asyncio.timeout(_seconds(plan)):
+            async with asyncio.timeout(_seconds(plan)) as limit:
                 ending: Ending = await outcome
                 return ending
-        except TimeoutError:
-            return _timed_out(plan)
-        except ScriptFailed as failure:
-            return _failed(failure)
-        except Exception as error:  # noqa: BLE001 - the boundary to actions: a broken one fails its step, nothing else
-            return _broken(plan, error)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
+            return _ending_of(plan, error, limit)
 
     def _act(self, state: State, plan: Plan, params: dict[str, Any]) -> Any:
         if plan.action is None:
@@ -133,6 +125,23 @@ def _seconds(plan: Plan) -> float | None:
     return plan.node.timeout / 1000 if plan.node.timeout else None
 
 
+def _ending_of(plan: Plan, error: BaseException, limit: asyncio.Timeout | None = None) -> Failed:
+    """What an attempt that raised has come to: a broken action fails its step and nothing else, whatever it raises.
+    Raises the error again where it is this attempt that is being given up."""
+    if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+        raise error
+    if isinstance(error, TimeoutError) and limit is not None and limit.expired():
+        return _timed_out(plan)
+    if isinstance(error, ScriptFailed):
+        return _failed(error)
+    return _broken(plan, error)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _timed_out(plan: Plan) -> Failed:
     return Failed(StepError("timeout", f"the attempt took longer than its timeout of {plan.node.timeout} ms"))
 
@@ -141,8 +150,8 @@ def _failed(failure: ScriptFailed) -> Failed:
     return Failed(StepError(failure.kind, str(failure)))
 
 
-def _broken(plan: Plan, error: Exception) -> Failed:
-    log.exception("action_broken", action=plan.node.spec.action, step=plan.node.id)
+def _broken(plan: Plan, error: BaseException) -> Failed:
+    log.error("action_broken", action=plan.node.spec.action, step=plan.node.id, exc_info=error)
     return Failed(
         StepError("internal", f"the action {plan.node.spec.action!r} broke: {type(error).__name__}: {error}")
     )

@@ -265,11 +265,15 @@ class Driver:
             self._spawn(self._carry_out_rest(live, commands[AT_ONCE:]))
 
     async def _carry_out_rest(self, live: Live, commands: list[Command]) -> None:
-        """The rest of a wide fan, a slice at a time, so that other executions get their turns."""
+        """The rest of a wide fan, a slice at a time, so that other executions get their turns. Once the state has been
+        folded anew, after a commit that failed, what it says runs has been started with it."""
+        state = live.state
         for at in range(0, len(commands), AT_ONCE):
             await asyncio.sleep(0)
+            if live.state is not state:
+                return
             for command in commands[at : at + AT_ONCE]:
-                if not isinstance(command, RunAttempt) or _is_wanted(live.state, command):
+                if not isinstance(command, RunAttempt) or _is_wanted(state, command):
                     self._carry_out(live, command)
 
     def _carry_out(self, live: Live, command: Command) -> None:
@@ -503,6 +507,7 @@ class Driver:
         """Give running attempts the grace period, give up the rest, and see everything they said onto the disk."""
         running = [task for live in self.live.values() for task in live.attempts.values()]
         if running and self._settings.grace:
+            log.info("waiting_for_attempts", attempts=len(running), at_most_ms=self._settings.grace)
             await asyncio.wait(running, timeout=self._settings.grace / 1000)
         await self._flush()
         for live in list(self.live.values()):
@@ -540,7 +545,10 @@ class Driver:
         tasks = [task for task in self._tasks if not task.done()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            _, deaf = await asyncio.wait(tasks, timeout=self._settings.flush / 1000)
+            if deaf:  # code of users that catches being cancelled; nothing it does is heard any more
+                log.warning("attempts_left_behind", attempts=len(deaf))
 
     async def wait(self, live: Live, timeout_ms: int, until_step: str | None) -> None:
         """Until the execution (or the step) has ended, or the time is up."""
