@@ -112,3 +112,19 @@ async def check(server: Server, number: int, url: str, gate: Gate) -> None:
         assert [event["step"] for event in interrupted] == ["a"]
     assert document["context"]["a"] == {"for": execution_id}
     assert document["stepResults"]["nap"]["attempts"] == 1
+
+
+def test_executors_that_do_not_end_keep_no_server_from_stopping(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_bytes(Path(__file__).with_name("shop.py").read_bytes())
+    with Server(tmp_path, "--app", "shop:engine", "--grace", "200ms") as server:
+        body = {"workflowId": "w", "executionId": "mine"}
+        assert server.ask("POST", "/executions/start?wait=200", body).json()["currentSteps"] == ["a", "b"]
+        assert server.stop() == 0
+    with Server(tmp_path, "--app", "shop:engine", "--grace", "0s") as server:
+        entries = server.ask("GET", "/executions/mine/journal").json()
+        lost = [
+            event for entry in entries for event in entry["events"] if event["type"] == "attempt.interrupted"
+        ]
+        assert [(event["step"], event["counted"]) for event in lost] == [("a", False), ("b", False)]
+        assert server.ask("POST", "/executions/mine/terminate").status == 200
+        assert server.stop() == 0
