@@ -179,3 +179,20 @@ async def test_what_was_never_started_is_not_found() -> None:
                 await asked
         with pytest.raises(NotFound, match="there is no execution 'x'"):
             await anext(node.follow("x"))
+
+
+@simulated
+async def test_what_ended_with_large_results_is_not_remembered_but_still_read() -> None:
+    async with Lab() as lab:
+        await lab.define(hand("a"))
+        for n in range(5):
+            execution_id = await lab.start()
+            (await lab.hands.take("a")).succeed("x" * (100_000 if n % 2 else 10))
+            await lab.ended(execution_id)
+            await lab.show(execution_id)
+        assert list(lab.node._remembered) == ["exec-1", "exec-3", "exec-5"]
+        assert len((await lab.show("exec-2"))["context"]["a"]) == 100_000
+        await lab.reboot()
+        for n in range(1, 6):
+            await lab.show(f"exec-{n}")
+        assert list(lab.node._remembered) == ["exec-1", "exec-3", "exec-5"]

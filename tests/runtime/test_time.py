@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tenuto.core.view import visualize
 from tenuto.ports.host import Who
 from tests.runtime.lab import EPOCH, Lab, hand, passed, simulated, waiting
 
@@ -177,3 +178,17 @@ async def test_ten_thousand_instants_at_once_come_in_good_time() -> None:
             shown = await lab.ended(execution_id)
             assert shown["status"] == "completed"
             assert shown["endTime"] >= EPOCH + 30_006
+
+
+@simulated
+async def test_nothing_took_less_than_no_time_though_the_clock_was_set_back() -> None:
+    async with Lab() as lab:
+        await lab.define(hand("a"))
+        execution_id = await lab.start()
+        attempt = await lab.hands.take("a")
+        lab.clock.offset -= 5_000
+        assert (await lab.show(execution_id))["duration"] == 0
+        attempt.succeed()
+        shown = await lab.ended(execution_id)
+        assert (shown["duration"], shown["stepResults"]["a"]["duration"]) == (0, 0)
+        assert visualize(await lab.node.read(execution_id), lab.clock.now())["duration"] == 0

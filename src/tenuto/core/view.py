@@ -21,7 +21,7 @@ def document(state: State, now: int) -> dict[str, Any]:
     Shares the state's own data, so encode it before the state moves on."""
     view = _head(state)
     if state.end_time is None:
-        view["duration"] = now - state.start_time
+        view["duration"] = _elapsed(state.start_time, now)
     view["stepResults"] = {
         node.id: step_result(node, step)
         for node, step in zip(state.graph.nodes, state.steps, strict=True)
@@ -48,7 +48,7 @@ def visualize(state: State, now: int) -> dict[str, Any]:
         "executionId": state.execution_id,
         "workflowName": definition.name or definition.id,
         "status": state.status,
-        "duration": (now if end_time is None else end_time) - state.start_time,
+        "duration": _elapsed(state.start_time, now if end_time is None else end_time),
         "steps": [_drawn_step(node, step) for node, step in zip(state.graph.nodes, state.steps, strict=True)],
     }
 
@@ -69,7 +69,7 @@ def step_result(node: Node, step: StepState) -> dict[str, Any]:
     if step.end_time is not None:
         view["endTime"] = step.end_time
         if step.start_time is not None:
-            view["duration"] = step.end_time - step.start_time
+            view["duration"] = _elapsed(step.start_time, step.end_time)
     if step.status == "success":
         view["result"] = step.result
         return view
@@ -118,7 +118,7 @@ def _head(state: State) -> dict[str, Any]:
     }
     if state.end_time is not None:
         view["endTime"] = state.end_time
-        view["duration"] = state.end_time - state.start_time
+        view["duration"] = _elapsed(state.start_time, state.end_time)
     view["currentSteps"] = current
     view["completedSteps"] = completed
     view["failedSteps"] = failed
@@ -133,6 +133,11 @@ def _head(state: State) -> dict[str, Any]:
             "message": state.error.message,
         }
     return view
+
+
+def _elapsed(since: int, until: int) -> int:
+    """Milliseconds between two instants of a wall clock, which somebody may have set back meanwhile."""
+    return max(0, until - since)
 
 
 def _error(error: StepError) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def _drawn_step(node: Node, step: StepState) -> dict[str, Any]:
         "dependencies": list(node.spec.dependencies),
     }
     if step.start_time is not None and step.end_time is not None:
-        view["duration"] = step.end_time - step.start_time
+        view["duration"] = _elapsed(step.start_time, step.end_time)
     if detail is not None:
         view["detail"] = detail
     return view

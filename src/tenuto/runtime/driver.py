@@ -183,6 +183,7 @@ class Driver:
             self._note_refusals(live, given, decision)
             return None
         data = encode(now, decision.events)
+        live.size += len(data)
         state.seq += 1
         work = Work(live, given, decision)
         work.wake_at = self._stored_wake(state)
@@ -397,6 +398,7 @@ class Driver:
 
     def _take_from_journal(self, live: Live, row: StoredExecution, records: list[bytes]) -> None:
         live.state = fold(live.workflow.graph, records)
+        live.size = sum(map(len, records))
         live.is_new = False
         live.broken = False
         live.wake_at, live.status = row.wake_at, row.status

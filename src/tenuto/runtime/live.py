@@ -45,11 +45,11 @@ class Live:
     """One execution that this node drives. `wake_at` and `status` are what the store's row says; `busy` while a
     decision of it is being committed (`readers` wait for that); `broken` after a commit failed and until the journal
     has been read again; `is_aside` for good, once it could not be decided. `is_taken_up` once this process answers for
-    what runs of it."""
+    what runs of it. `size` is how many bytes its journal has."""
 
     __slots__ = (
         "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
-        "key", "queued", "readers", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
+        "key", "queued", "readers", "size", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Live:
         self.execution_id = execution_id
         self.workflow = workflow
         self.state = state
+        self.size = 0
         self.start = start
         self.is_new = start is not None
         self.inbox: list[Given] = []

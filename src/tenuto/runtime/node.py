@@ -40,8 +40,8 @@ log = structlog.get_logger(__name__)
 SWEEP_S = 5.0
 LEFT_S = 1.0
 KEYS_AT_ONCE = 1_024
-LARGEST_REMEMBERED = 1_000
-"""Ended executions with more steps than this are folded anew when somebody reads them."""
+LARGEST_REMEMBERED = 64 * 1024
+"""Ended executions with journals of more bytes than this are folded anew when somebody reads them."""
 
 
 class Node:
@@ -268,9 +268,10 @@ class Node:
         taken_up = self._taken_up
         row = await self._find_row(execution_id)
         workflow = await self._catalog.get(row.workflow_id, row.version)
-        state = fold(workflow.graph, [record.data for record in await self._store.read_journal(row.key)])
+        records = [record.data for record in await self._store.read_journal(row.key)]
+        state = fold(workflow.graph, records)
         if state.is_terminal and taken_up == self._taken_up:  # else a retry may have overtaken this reading
-            self._remember(state)
+            self._remember(state, sum(map(len, records)))
         return state
 
     async def _find_row(self, execution_id: str) -> StoredExecution:
@@ -279,8 +280,8 @@ class Node:
             raise NotFound(f"there is no execution {execution_id!r}")
         return row
 
-    def _remember(self, state: State) -> None:
-        if len(state.steps) <= LARGEST_REMEMBERED:
+    def _remember(self, state: State, size: int) -> None:
+        if size <= LARGEST_REMEMBERED:
             self._remembered[state.execution_id] = state
             if len(self._remembered) > self._settings.remembered:
                 self._remembered.popitem(last=False)
@@ -465,6 +466,7 @@ class Node:
             return taken_up_meanwhile
         state = fold(workflow.graph, [record.data for record in records])
         live = Live(row.key, row.execution_id, workflow, state)
+        live.size = sum(len(record.data) for record in records)
         live.wake_at = row.wake_at
         self._forget(row.execution_id)
         return live
@@ -478,7 +480,7 @@ class Node:
         self._sleeper.parked(wake_at)
 
     def _ended(self, live: Live) -> None:
-        self._remember(live.state)
+        self._remember(live.state, live.size)
 
     def _recorded(self, live: Live) -> None:
         followers = self._followers.get(live.state.execution_id)
