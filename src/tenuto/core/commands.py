@@ -1,9 +1,11 @@
 """What the core asks for, in the imperative. Commands are carried out only after the decision that made them is on
-disk; messages are written to the outbox in the very commit of that decision."""
+disk; messages and posts are written in the very commit of that decision."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
+
+from tenuto.core.inputs import Cancel, ChildEnded
 
 
 class RunAttempt(NamedTuple):
@@ -26,7 +28,27 @@ class ComputeOutput(NamedTuple):
     """Work out the definition's `output` and give it back as an `OutputComputed` input."""
 
 
-Command = RunAttempt | AbandonAttempt | ComputeOutput
+class AcquireSlots(NamedTuple):
+    """Ask for the slots that the step's next attempt shares with others; give back `SlotsGranted`."""
+
+    step: int
+    generation: int
+
+
+class AcquireExecution(NamedTuple):
+    """Ask for the slots that the execution shares with others; give back `ExecutionGranted`."""
+
+
+Command = RunAttempt | AbandonAttempt | ComputeOutput | AcquireSlots | AcquireExecution
+
+
+class Post(NamedTuple):
+    """An input to another execution, written in the same commit as the decision and given at least once. It is
+    ignored where it no longer means anything."""
+
+    to: str
+    input: ChildEnded | Cancel
+
 
 WebhookKind = Literal["onComplete", "onFailure", "onStep", "onCancel"]
 

@@ -17,6 +17,7 @@ from tenuto.core.definition import (
     continues_on_failure,
     is_critical,
     is_decision,
+    join_rule,
     retry_policy_of,
     timeout_of,
 )
@@ -50,7 +51,7 @@ class Node:
         self.index = index
         self.id = spec.id
         self.spec = spec
-        self.join = spec.join
+        self.join = join_rule(spec)
         self.policy: RetryPolicy = retry_policy_of(definition, spec)
         self.timeout = timeout_of(definition, spec)
         self.total_timeout = spec.total_timeout

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from tenuto.core.events import StepError
+from tenuto.core.events import ForkLink, ParentLink, StepCopied, StepError
 
 
 class Succeeded(Struct, frozen=True):
-    """The attempt returned `result` (JSON data). Of a decision, `chosen` names the steps it chose."""
+    """The attempt returned `result` (JSON data). Of a decision, `chosen` names the steps it chose; `vars` are written
+    for later steps to read; `cached` says that nothing was done, the result was kept from before."""
 
     result: Any = None
     chosen: list[str] | None = None
+    vars: dict[str, Any] | None = None
+    cached: bool = False
 
 
 class Failed(Struct, frozen=True):
@@ -26,18 +29,45 @@ class Failed(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """The step waits, holding nothing, until the instant `until` (ms since the epoch), then succeeds with `result`."""
+    """The step waits, holding nothing: for the instant `until` (ms since the epoch), or for what `waiting_for` names,
+    `until` being the latest (None: for ever). `on_time` says what comes of it at the instant; `details` is what
+    the wait needs to know (see `core.waits`)."""
 
-    until: int
+    until: int | None = None
     result: Any = None
     waiting_for: str = "timer"
+    on_time: Literal["succeed", "fail", "approve", "reject"] = "succeed"
+    details: dict[str, Any] | None = None
+
+
+class Expanded(Struct, frozen=True):
+    """The items of a map."""
+
+    items: list[Any]
+
+
+class Judged(Struct, frozen=True):
+    """Whether a loop's `until` holds."""
+
+    met: bool
+
+
+class Finished(Struct, frozen=True):
+    """The step succeeds, and the execution ends with it."""
+
+    status: Literal["completed", "failed", "cancelled"] = "completed"
+    output: Any = None
+    message: str | None = None
 
 
 class ConditionFalse(Struct, frozen=True):
     """The step's `when` did not hold, so nothing was attempted."""
 
 
-Outcome = Succeeded | Failed | Waiting
+Outcome = Succeeded | Failed | Waiting | Finished
+
+
+Ending = Outcome | ConditionFalse | Expanded | Judged
 
 
 class Start(NamedTuple):
@@ -47,6 +77,24 @@ class Start(NamedTuple):
     context: dict[str, Any]
     priority: int = 0
     tags: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never changed
+    start_at: int | None = None
+    parent: ParentLink | None = None
+    fork_of: ForkLink | None = None
+    copied: tuple[StepCopied, ...] = ()
+
+
+class ExecutionGranted(NamedTuple):
+    """The execution has the slots that it waited for; or it is `refused` them, and is cancelled for that reason."""
+
+    refused: str | None = None
+
+
+class SlotsGranted(NamedTuple):
+    """The step's next attempt has its slots; or it is known (`error`) that it cannot have any."""
+
+    step: int
+    generation: int
+    error: StepError | None = None
 
 
 class AttemptEnded(NamedTuple):
@@ -55,7 +103,7 @@ class AttemptEnded(NamedTuple):
     step: int
     attempt: int
     generation: int
-    outcome: Succeeded | Failed | Waiting | ConditionFalse
+    outcome: Ending
     noise: float = 0.0
 
 
@@ -114,6 +162,64 @@ class Retry(NamedTuple):
     reason: str | None = None
 
 
+class Signal(NamedTuple):
+    """A message to the execution, for the step that waits, or will wait, for that name."""
+
+    name: str
+    payload: Any = None
+    key: str | None = None
+    by: str | None = None
+
+
+class Approve(NamedTuple):
+    """A person approves of what the step (instance id) asks, or (`approved` False) rejects it."""
+
+    step: str
+    by: str
+    approved: bool = True
+    comment: str | None = None
+    data: Any = None
+
+
+class Complete(NamedTuple):
+    """The step (instance id) is done, by hand or by a callback: it returned `result`, or failed with `error`. A
+    callback names the `generation` it was given to."""
+
+    step: str
+    result: Any = None
+    error: StepError | None = None
+    by: str | None = None
+    reason: str | None = None
+    generation: int | None = None
+
+
+class SkipStep(NamedTuple):
+    """A person has the step (instance id) skipped."""
+
+    step: str
+    by: str | None = None
+    reason: str | None = None
+
+
+class RetryStep(NamedTuple):
+    """A person has the step (instance id) tried again now."""
+
+    step: str
+    by: str | None = None
+    reason: str | None = None
+
+
+class ChildEnded(NamedTuple):
+    """The execution that the step (instance id) started has ended; `error` is there unless it completed."""
+
+    step: str
+    generation: int
+    child: str
+    result: Any = None
+    error: StepError | None = None
+
+
 Input = (
-    Start | AttemptEnded | AttemptLost | TimeCame | OutputComputed | Cancel | Terminate | Pause | Resume | Retry
+    Start | ExecutionGranted | SlotsGranted | AttemptEnded | AttemptLost | TimeCame | OutputComputed | Cancel | Terminate
+    | Pause | Resume | Retry | Signal | Approve | Complete | SkipStep | RetryStep | ChildEnded
 )  # fmt: skip

@@ -13,7 +13,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import NamedTuple
 
-from tenuto.core.definition import StepSpec, continues_on_failure, is_decision
+from tenuto.core.definition import StepSpec, continues_on_failure, is_decision, join_rule
 from tenuto.core.finding import Finding
 from tenuto.core.graph import EdgeKind
 from tenuto.core.outline import Link, Outline
@@ -45,7 +45,7 @@ def find_impossible(outline: Outline) -> Iterator[Finding]:
         finding = _check_edges(outline, i)
         links = [link for link in outline.incoming[i] if link.source not in impossible]
         if finding is None and links:
-            masks[i] = forks.needed(outline.steps[i].join, links, masks)
+            masks[i] = forks.needed(join_rule(outline.steps[i]), links, masks)
             fork = forks.contradiction(masks[i])
             finding = None if fork is None else _contradiction(outline, i, fork)
         if finding is not None:
@@ -78,7 +78,7 @@ def _check_edges(outline: Outline, i: int) -> Finding | None:
 
 def _cannot_follow(outline: Outline, i: int, impossible: set[int]) -> bool:
     """Whether the step never runs because of steps before it that never do."""
-    join = outline.steps[i].join
+    join = join_rule(outline.steps[i])
     if join not in _NEEDS_LIVE | NEEDS_EDGES | _NEEDS_ALL:
         return False
     lost = [link.source in impossible for link in outline.incoming[i]]

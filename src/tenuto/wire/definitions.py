@@ -24,10 +24,11 @@ from tenuto.wire.schema import MAX_PROBLEMS, Checker, Later, too_many_problems
 
 LATER = Later(
     fields={
-        "Definition": frozenset({"inputSchema", "outputSchema", "handlers", "compensation"}),
+        "Definition": frozenset({"inputSchema", "outputSchema", "handlers", "compensation", "concurrency"}),
         "StepSpec": frozenset({
             "catch", "compensate", "cache", "concurrency", "queue", "priority", "queueTimeout", "heartbeatTimeout",
             "steps", "items", "as", "maxConcurrency", "toleratedFailures", "until", "every", "maxIterations",
+            "outputSchema",
         }),
     },
     values={"type": frozenset({"map", "loop"}), "join": frozenset({"{}"}), "onExhausted": frozenset({"pause"})},
@@ -80,6 +81,7 @@ class Parsed(NamedTuple):
 def definition_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of definitions, for checking, for editors and for the API's description."""
     schema = msgspec.json.schema(Definition)
+    _leave_out(schema["$defs"], LATER)
     properties = schema["$defs"]["Definition"]["properties"]
     properties.update(copy.deepcopy(SERVED))
     return {
@@ -87,6 +89,20 @@ def definition_schema() -> dict[str, Any]:
         "title": "Tenuto workflow definition",
         **schema,
     }
+
+
+def _leave_out(types: dict[str, Any], later: Later) -> None:
+    """Take out what definitions can say already and nothing carries out yet."""
+    for title, names in later.fields.items():
+        for name in names:
+            types[title]["properties"].pop(name, None)
+    for schema in [schema for kind in types.values() for schema in kind.get("properties", {}).items()]:
+        name, shape = schema
+        if name in later.values and "enum" in shape:
+            shape["enum"] = [value for value in shape["enum"] if value not in later.values[name]]
+        if name == "join" and "{}" in later.values.get("join", ()):
+            rule = next(option for option in shape.pop("anyOf") if "enum" in option)
+            shape.update(rule)
 
 
 _checker = Checker(definition_schema(), LATER, SYNONYMS)
