@@ -8,22 +8,27 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenuto.actions.approval import Approval
 from tenuto.actions.condition import Condition
 from tenuto.actions.custom import CustomExecutor
 from tenuto.actions.delay import Delay
+from tenuto.actions.finish import Finish
 from tenuto.actions.http_client import HttpCaller
 from tenuto.actions.http_request import HttpRequest
 from tenuto.actions.noop import Noop
+from tenuto.actions.set_vars import Set
+from tenuto.actions.signal_wait import SignalWait
 from tenuto.actions.threads import Threads
 from tenuto.actions.transform import Transform
 from tenuto.actions.webhook import Webhook
-from tenuto.ports.action import Action, Failed, Succeeded, Waiting
+from tenuto.ports.action import Action, Failed, Finished, Succeeded, Waiting
 from tests.actions.requests import outcome_of, request
 from tests.actions.scripts import FakeScripts
 
 NAMES = (
     "url", "method", "headers", "query", "body", "auth", "response", "expectStatus", "redirects", "payload", "duration",
-    "until", "inputKey", "input", "code", "expression", "result",
+    "until", "inputKey", "input", "code", "expression", "result", "completion", "timeout", "values", "status", "output",
+    "message", "name", "schema", "title", "details", "form", "approvers", "minApprovals", "onTimeout",
 )  # fmt: skip
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])),
@@ -42,16 +47,17 @@ PARAMS = st.dictionaries(st.one_of(st.sampled_from(NAMES), TEXTS), VALUES, max_s
 
 def actions(http: HttpCaller) -> list[Action]:
     scripts = FakeScripts()
-    return [Noop(), Delay(), HttpRequest(http), Webhook(http), Transform(scripts), Condition(scripts)]
+    calls: list[Action] = [HttpRequest(http), Webhook(http), Transform(scripts), Condition(scripts)]
+    return [Noop(), Delay(), *calls, Set(), Finish(), SignalWait(), Approval()]
 
 
 async def end_all(params: dict[str, Any]) -> None:
     http = HttpCaller(socket_factory=_refuse)
     for action in actions(http):
         own = {name: value for name, value in params.items() if name in vars(type(action))["known"]}
-        for given_params in (params, own, own | {"url": "http://127.0.0.1:1/"}):
+        for given_params in (params, own, own | {"url": "http://127.0.0.1:1/"}, own | {"name": "a"}):
             outcome = await outcome_of(action, request(given_params))
-            assert isinstance(outcome, Succeeded | Failed | Waiting)
+            assert isinstance(outcome, Succeeded | Failed | Waiting | Finished)
             if isinstance(outcome, Failed):
                 assert outcome.error.message
                 outcome.error.message.encode()

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from tenuto.actions.http_request import HttpRequest
-from tests.actions.requests import NOW, failure_of, request, result_of
+from tests.actions.requests import NOW, failure_of, request, result_of, wait_of
 from tests.receivers import answer, receiver
 
 
@@ -340,3 +340,34 @@ async def test_a_hundred_calls_at_once_all_get_their_own_answer(http_request: Ht
         made = [request({"url": service.url(), "query": {"n": n}}) for n in range(100)]
         results = await asyncio.gather(*(result_of(http_request, each) for each in made))
     assert results == [{"n": n} for n in range(100)]
+
+
+@pytest.mark.parametrize(("timeout", "until"), [(None, None), (0, None), (5000, NOW + 5000)])
+async def test_with_a_callback_an_expected_answer_only_begins_the_wait(
+    http_request: HttpRequest, timeout: int | None, until: int | None
+) -> None:
+    async with receiver(answer(202, "x" * 2_000_000)) as service:
+        params = {"url": service.url(), "completion": "callback", "timeout": timeout}
+        wait = await wait_of(http_request, request(params))
+    assert (wait.waiting_for, wait.until, wait.on_time) == ("callback", until, "fail")
+
+
+async def test_with_a_callback_an_unexpected_answer_fails_as_ever(http_request: HttpRequest) -> None:
+    async with receiver(answer(503, "later")) as service:
+        failed = await failure_of(http_request, request({"url": service.url(), "completion": "callback"}))
+    assert failed.error.type == "http.503"
+
+
+@pytest.mark.parametrize(
+    ("params", "part"),
+    [
+        ({"completion": "answer"}, "`completion` must be `callback`, not 'answer'"),
+        ({"completion": "callback", "timeout": "soon"}, "`timeout` must be a number of milliseconds"),
+        ({"timeout": 5000}, "the step's own `timeout` bounds an attempt"),
+    ],
+)
+async def test_a_timeout_is_one_of_the_callback_only(
+    http_request: HttpRequest, params: dict[str, Any], part: str
+) -> None:
+    failed = await failure_of(http_request, request({"url": "http://127.0.0.1:1/", **params}))
+    assert (failed.error.type, part in failed.error.message) == ("invalid-params", True), failed

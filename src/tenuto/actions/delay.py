@@ -6,11 +6,9 @@ import math
 from datetime import datetime
 from typing import Any
 
-from tenuto.actions.params import BadParams, describe, refuse_unknown
+from tenuto.actions.params import BadParams, describe, looks_numeric, millis, refuse_unknown
+from tenuto.core.definition import TEN_YEARS_MS
 from tenuto.ports.action import ActionRequest, Outcome, Succeeded, Waiting
-
-LONGEST_MS = 315_360_000_000
-"""Ten years: the longest delay, and how far `until` may lie ahead."""
 
 
 class Delay:
@@ -36,16 +34,16 @@ def _delay(request: ActionRequest) -> int:
     if ("duration" in params) == ("until" in params):
         raise BadParams("either `duration` (milliseconds) or `until` (an instant) is needed, not both")
     if "duration" in params:
-        return _millis("duration", params["duration"], "milliseconds")
+        return millis("duration", params["duration"])
     delay_ms = max(0, _instant(params["until"]) - request.now)
-    if delay_ms > LONGEST_MS:
+    if delay_ms > TEN_YEARS_MS:
         raise BadParams("`until` lies more than ten years ahead")
     return delay_ms
 
 
 def _instant(until: Any) -> int:
-    if not isinstance(until, str) or _looks_numeric(until):
-        return _millis("until", until, "milliseconds since 1970", longest=None)
+    if not isinstance(until, str) or looks_numeric(until):
+        return millis("until", until, "milliseconds since 1970", longest=None)
     try:
         moment = datetime.fromisoformat(until.strip())
     except ValueError:
@@ -58,24 +56,3 @@ def _instant(until: Any) -> int:
             f"`until` needs a zone, as in {until}Z or {until}+01:00; without one it names no instant"
         )
     return math.ceil(moment.timestamp() * 1000)
-
-
-def _millis(name: str, value: Any, what: str, longest: int | None = LONGEST_MS) -> int:
-    # A template inside a text gives a text, so a number may come as one.
-    if isinstance(value, str) and _looks_numeric(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadParams(f"`{name}` must be a number of {what}, not {describe(value)}")
-    if (isinstance(value, float) and not math.isfinite(value)) or value < 0:
-        raise BadParams(f"`{name}` must be a number of {what}, 0 or more, not {describe(value)}")
-    if longest is not None and value > longest:
-        raise BadParams(f"`{name}` is longer than ten years ({longest} ms)")
-    return math.ceil(value)
-
-
-def _looks_numeric(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -12,20 +12,21 @@ from tenuto.actions.call_params import build_call, shown
 from tenuto.actions.http_client import HARD_LIMIT, Answer, Call, HttpCaller
 from tenuto.actions.http_failure import ERROR_BODY_LIMIT, http_failure
 from tenuto.actions.json_data import RESULT_LIMIT, TooDeep, bounded_result
-from tenuto.actions.params import BadParams, describe, optional, refuse_unknown
+from tenuto.actions.params import BadParams, describe, latest, optional, refuse_unknown
 from tenuto.core.events import StepError
-from tenuto.ports.action import ActionRequest, Failed, Outcome
+from tenuto.ports.action import ActionRequest, Failed, Outcome, Waiting
 
 _STATUS_CLASS = re.compile(r"[1-5]xx")
 
 
 class HttpRequest:
-    """Sends one request; an answer that is not expected (2xx, or `expectStatus`) is a failure `http.<status>`."""
+    """Sends one request; an answer that is not expected (2xx, or `expectStatus`) is a failure `http.<status>`. With
+    `completion: "callback"` the step then waits until the service reports to `step.callbackUrl`, at most `timeout` ms."""
 
     name = "http.request"
     scripts: frozenset[str] = frozenset()
     known = frozenset({
-        "url", "method", "headers", "query", "body", "auth", "response", "expectStatus", "redirects",
+        "url", "method", "headers", "query", "body", "auth", "response", "expectStatus", "redirects", "completion", "timeout",
     })  # fmt: skip
 
     def __init__(self, caller: HttpCaller, result_limit: int = RESULT_LIMIT) -> None:
@@ -34,27 +35,34 @@ class HttpRequest:
 
     async def run(self, request: ActionRequest) -> Outcome:
         try:
-            refuse_unknown(request.params, self.known)
+            wait = _wait(request)
+            refuse_unknown(request.params, self.known if wait is not None else self.known - {"timeout"})
             is_expected = expected_status(request.params)
             is_full = _wants_full(request.params)
             call = build_call(request, request.params.get("body"), default_method="GET")
         except BadParams as problem:
             return problem.failed()
-        return await self._perform(request, call, is_expected, is_full)
+        return await self._perform(request, call, is_expected, is_full, wait)
 
     async def _perform(
-        self, request: ActionRequest, call: Call, is_expected: Callable[[int], bool], is_full: bool
+        self,
+        request: ActionRequest,
+        call: Call,
+        is_expected: Callable[[int], bool],
+        is_full: bool,
+        wait: Waiting | None,
     ) -> Outcome:
         started = asyncio.get_running_loop().time()
+        wanted = 0 if wait is not None else self._result_limit
         answer = await self._caller.call(
-            call, lambda status: self._result_limit if is_expected(status) else ERROR_BODY_LIMIT
+            call, lambda status: wanted if is_expected(status) else ERROR_BODY_LIMIT
         )
         if isinstance(answer, Failed):
             return answer
         if not is_expected(answer.status):
             elapsed_ms = round((asyncio.get_running_loop().time() - started) * 1000)
             return http_failure(call, answer, request.now + elapsed_ms)
-        return self._result(call, answer, is_full)
+        return self._result(call, answer, is_full) if wait is None else wait
 
     def _result(self, call: Call, answer: Answer, is_full: bool) -> Outcome:
         if not answer.is_whole:
@@ -94,6 +102,16 @@ def _status_pattern(item: Any) -> str:
     raise BadParams(
         f"`expectStatus` must be a status (404), a class (2xx) or a list of them, not {describe(item)}"
     )
+
+
+def _wait(request: ActionRequest) -> Waiting | None:
+    """What follows an expected answer, where the service reports later. Raises BadParams."""
+    completion = request.params.get("completion")
+    if completion is None:
+        return None
+    if completion != "callback":
+        raise BadParams(f"`completion` must be `callback`, not {describe(completion)}")
+    return Waiting(latest(request.params, request.now), waiting_for="callback", on_time="fail")
 
 
 def _wants_full(params: Mapping[str, Any]) -> bool:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from tenuto.core.definition import TEN_YEARS_MS
 from tenuto.core.events import StepError
 from tenuto.ports.action import Failed
 
@@ -56,6 +58,59 @@ def _of_kind(name: str, value: Any, kind: type | tuple[type, ...], what: str) ->
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise BadParams(f"`{name}` must be {what}, not {describe(value)}")
     return value
+
+
+def choice(params: Mapping[str, Any], name: str, options: tuple[str, ...]) -> str:
+    """One of the options; the first where the param is absent or null. Raises BadParams."""
+    value = params.get(name)
+    if value is None:
+        return options[0]
+    if value not in options:
+        listed = ", ".join(f"`{option}`" for option in options[:-1])
+        raise BadParams(f"`{name}` must be {listed} or `{options[-1]}`, not {describe(value)}")
+    return str(value)
+
+
+def whole_number(params: Mapping[str, Any], name: str, most: int, default: int | None = None) -> int | None:
+    """A whole number from 1 to `most`; the default where the param is absent or null. Raises BadParams."""
+    value = params.get(name)
+    if value is None:
+        return default
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 1 <= value <= most or value != int(value):
+        raise BadParams(f"`{name}` must be a whole number from 1 to {most:,}, not {describe(value)}")
+    return int(value)
+
+
+def millis(name: str, value: Any, what: str = "milliseconds", longest: int | None = TEN_YEARS_MS) -> int:
+    """A number of `what` from 0 on, parts of one rounded up. A template inside a text gives a text, so it may come as
+    one. Raises BadParams."""
+    if isinstance(value, str) and looks_numeric(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadParams(f"`{name}` must be a number of {what}, not {describe(value)}")
+    if (isinstance(value, float) and not math.isfinite(value)) or value < 0:
+        raise BadParams(f"`{name}` must be a number of {what}, 0 or more, not {describe(value)}")
+    if longest is not None and value > longest:
+        raise BadParams(f"`{name}` is longer than ten years ({longest} ms)")
+    return math.ceil(value)
+
+
+def latest(params: Mapping[str, Any], now: int) -> int | None:
+    """The instant at which the wait that `timeout` bounds is over; None where it is absent, null or 0. Raises
+    BadParams."""
+    value = params.get("timeout")
+    wait_ms = 0 if value is None else millis("timeout", value)
+    return now + wait_ms if wait_ms else None
+
+
+def looks_numeric(text: str) -> bool:
+    """Whether a text is a number, as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def describe(value: Any) -> str:

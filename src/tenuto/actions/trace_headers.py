@@ -14,7 +14,7 @@ def trace_headers(request: ActionRequest) -> dict[str, str]:
     return {
         "Idempotency-Key": _visible(request.step_key),
         "X-Tenuto-Execution-Id": _visible(request.execution_id),
-        "X-Tenuto-Step-Id": _visible(request.step_id),
+        "X-Tenuto-Step-Id": _visible(request.instance_id or request.step_id),
         "X-Tenuto-Attempt": str(request.attempt),
         "traceparent": traceparent(request.execution_id, request.step_key, request.attempt),
     }

@@ -10,15 +10,18 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tenuto.core.events import StepError
-from tenuto.core.inputs import Failed, Outcome, Succeeded, Waiting
+from tenuto.core.inputs import Failed, Finished, Outcome, Succeeded, Waiting
 
-__all__ = ["Action", "ActionRequest", "Failed", "Outcome", "StepError", "Succeeded", "Waiting"]
+__all__ = ["Action", "ActionRequest", "Failed", "Finished", "Outcome", "StepError", "Succeeded", "Waiting"]
 
 
 class ActionRequest(Struct, frozen=True, kw_only=True):
     """One attempt. `params` have their templates resolved (scripts in them are untouched); `context` is what the
     execution knows now and must not be changed; `scope` is everything expressions may read, by name;
-    `step_key` is the same for every attempt; `now` and `timeout` in ms (0: no limit)."""
+    `step_key` is the same for every attempt; `now` and `timeout` in ms (0: no limit). `instance_id` is the step's id,
+    with its place in maps and loops (`charge[3]`; empty where nobody says: the step's id); `generation` counts how
+    often a person had the step done again; `depth` says how far below the first of its kind the execution is (one that
+    nobody started as a child: 0); `callback_url` is where what the step waits for may be reported."""
 
     execution_id: str
     workflow_id: str
@@ -30,6 +33,10 @@ class ActionRequest(Struct, frozen=True, kw_only=True):
     scope: Mapping[str, Any]
     now: int
     timeout: int
+    instance_id: str = ""
+    generation: int = 0
+    depth: int = 0
+    callback_url: str | None = None
 
 
 class Action(Protocol):

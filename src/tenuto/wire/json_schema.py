@@ -50,7 +50,7 @@ class BadSchema(Invalid):
 class JsonSchema:
     """A compiled schema. Made by `compile_schema`."""
 
-    def __init__(self, schema: dict[str, Any], weight: int) -> None:
+    def __init__(self, schema: dict[str, Any] | bool, weight: int) -> None:
         self._weight = weight
         self._has_alternatives = any(
             name in node for node in _objects(schema) for name in _IN_PLACE_LISTS[1:]
@@ -87,7 +87,7 @@ class JsonSchema:
                 yield from _told(error, value)
 
 
-def compile_schema(schema: Mapping[str, Any]) -> JsonSchema:
+def compile_schema(schema: Mapping[str, Any] | bool) -> JsonSchema:
     """The schema, compiled; the same object for equal schemas while it is remembered. Raises BadSchema."""
     try:
         encoded = msgspec.json.encode(schema)
@@ -103,7 +103,7 @@ def compile_schema(schema: Mapping[str, Any]) -> JsonSchema:
 @lru_cache(maxsize=256)
 def _compile(encoded: bytes) -> JsonSchema:
     schema = msgspec.json.decode(encoded)
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict | bool):
         raise BadSchema((), 'Expected a JSON Schema: an object as {"type": "object", "required": ["id"]}.')
     try:
         return JsonSchema(schema, _weight_of(schema))
@@ -113,7 +113,7 @@ def _compile(encoded: bytes) -> JsonSchema:
         raise BadSchema((), f"This schema cannot be used: {error}.") from error
 
 
-def _bad(error: Any, schema: dict[str, Any]) -> BadSchema:
+def _bad(error: Any, schema: dict[str, Any] | bool) -> BadSchema:
     if error.kind.name == "$ref":
         return BadSchema(
             (), "A `$ref` leads nowhere in this schema; only `#/$defs/…` and the like are followed."
@@ -125,10 +125,10 @@ def _bad(error: Any, schema: dict[str, Any]) -> BadSchema:
 # -- what one value may cost ----------------------------------------------------------------------------------------
 
 
-def _weight_of(schema: dict[str, Any]) -> int:
+def _weight_of(schema: dict[str, Any] | bool) -> int:
     """How many subschemas at most look at one and the same value. Raises BadSchema where it is too many."""
     weights = _Weights(schema)
-    heaviest = max(weights.of(node) for node in _objects(schema))
+    heaviest = max((weights.of(node) for node in _objects(schema)), default=1)
     if heaviest > MOST_ALTERNATIVES:
         raise BadSchema(
             (),
@@ -140,7 +140,7 @@ def _weight_of(schema: dict[str, Any]) -> int:
 class _Weights:
     """Counts the subschemas that apply to the value itself, references followed; a circle counts once."""
 
-    def __init__(self, root: dict[str, Any]) -> None:
+    def __init__(self, root: dict[str, Any] | bool) -> None:
         self._root = root
         self._known: dict[int, int] = {}
 
