@@ -194,8 +194,8 @@ MISTAKES: list[tuple[list[Step], tuple[str, str, str]]] = [
         [call(url="http://h/", timeout=5)],
         (
             "steps[0].params.timeout",
-            "unknown_param",
-            '`http.request` has no param "timeout". The step\'s own `timeout` bounds an attempt.',
+            "conflict",
+            "Only with `completion`; the step's own `timeout` bounds an attempt.",
         ),
     ),
     (

@@ -14,6 +14,7 @@ from tenuto.core.definition import Definition
 from tenuto.core.outline import Outline
 from tenuto.core.proof import find_impossible
 from tenuto.core.validate import check_definition
+from tenuto.core.whole import Whole
 from tests.core.test_validate import Step, condition, decision, noop, problems_of, reader, warnings_of
 from tests.model.drive import Drive
 from tests.model.generate import Draws, random_case
@@ -249,7 +250,7 @@ JOINS = ("auto", "all_success", "none_failed", "all_done", "one_success", "one_f
 
 def proofs_of(definition: Definition) -> tuple[set[str], Outline, Ancestry]:
     """The steps that are proven never to run, and what is sure of the others."""
-    outline = Outline(definition)
+    outline = Whole(definition).root
     steps = {finding.path[1]: finding for finding in find_impossible(outline)}
     impossible = {outline.steps[i].id for i in steps if isinstance(i, int)}
     return impossible, outline, Ancestry(outline, range(len(outline.steps)))
@@ -259,7 +260,7 @@ def hold_proofs_against(seed: int) -> tuple[int, int]:
     """Run a random workflow and hold what was proven of it against what happened. How many proofs were tried."""
     draws = random.Random(seed)
     case = random_case(draws)
-    incoming = Outline(msgspec.convert(case.definition, Definition)).incoming
+    incoming = Whole(msgspec.convert(case.definition, Definition)).root.incoming
     for step, links in zip(case.definition["steps"], incoming, strict=True):
         if links and draws.random() < 0.5:
             step["join"] = draws.choice(JOINS)

@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import and_, or_
 
-from tenuto.core.definition import StepSpec, continues_on_failure, is_critical, is_decision
+from tenuto.core.definition import (
+    AtLeast,
+    StepSpec,
+    continues_on_failure,
+    is_critical,
+    is_decision,
+)
 from tenuto.core.graph import EdgeKind
 from tenuto.core.outline import Link, Outline
 
@@ -21,13 +27,14 @@ class Ancestry:
         self._before = [0] * len(outline.steps)
         self._sure = [0] * len(outline.steps)
         self._may_skip = [False] * len(outline.steps)
+        self._given_up = given_up(outline)
         for i in outline.order:
             links = outline.incoming[i]
             self._before[i] = reduce(
                 or_, (self._before[link.source] | self._bit.get(link.source, 0) for link in links), 0
             )
             self._sure[i] = self._sure_of(outline.steps[i], links)
-            self._may_skip[i] = self._may_be_skipped(outline.steps[i], links)
+            self._may_skip[i] = i in self._given_up or self._may_be_skipped(outline.steps[i], links)
 
     def is_before(self, source: int, step: int) -> bool:
         """Whether a way of edges leads from `source` (one of those wanted) to the step."""
@@ -40,6 +47,9 @@ class Ancestry:
     def _sure_of(self, step: StepSpec, links: list[Link]) -> int:
         if not links or step.join == "all_done":
             return 0
+        if isinstance(step.join, AtLeast):
+            needs_all = step.join.at_least >= len(links)
+            return reduce(or_ if needs_all else and_, map(self._if_live, links))
         if step.join in ("one_failed", "all_failed"):
             return reduce(
                 and_ if step.join == "one_failed" else or_, (self._sure[link.source] for link in links)
@@ -53,8 +63,11 @@ class Ancestry:
 
     def _if_live(self, link: Link) -> int:
         source = self._outline.steps[link.source]
-        failed = link.kind is EdgeKind.FAILURE  # even of a condition, which may be false or have failed
-        maybe_failed = link.kind is EdgeKind.DEPENDENCY and continues_on_failure(source)
+        failed = link.kind in (
+            EdgeKind.FAILURE,
+            EdgeKind.CATCH,
+        )  # of a condition: it may be false or have failed
+        maybe_failed = link.kind is EdgeKind.DEPENDENCY and goes_on_failed(source)
         succeeded = 0 if failed or maybe_failed else self._bit.get(link.source, 0)
         return self._sure[link.source] | succeeded
 
@@ -83,16 +96,36 @@ class Ancestry:
             return True
         if not links or step.join in ("none_failed", "all_done"):
             return False
-        dead = map(self._may_be_dead, links)
-        return any(dead) if step.join == "all_success" else all(dead)
+        dead = sum(map(self._may_be_dead, links))
+        if isinstance(step.join, AtLeast):
+            return len(links) - dead < step.join.at_least
+        return dead > 0 if step.join == "all_success" else dead == len(links)
+
+
+def given_up(outline: Outline) -> frozenset[int]:
+    """The steps that a join may give up before they end, because it is met without them (`cancelRemaining`)."""
+    return frozenset(
+        link.source
+        for step, links in zip(outline.steps, outline.incoming, strict=True)
+        if isinstance(step.join, AtLeast) and step.join.cancel_remaining
+        for link in links
+    )
+
+
+def goes_on_failed(step: StepSpec) -> bool:
+    """Whether dependents may run although the step failed: it continues, or its failure is caught."""
+    return continues_on_failure(step) or bool(step.catch)
 
 
 def sure_when_completed(outline: Outline) -> list[bool]:
-    """For each step, whether an execution that completed has surely seen it succeed."""
+    """For each step, whether an execution that completed (or a step that holds these and succeeded) has surely seen it
+    succeed."""
     sure = [False] * len(outline.steps)
+    lost = given_up(outline)
     for i in outline.order:
         step, links = outline.steps[i], outline.incoming[i]
-        plain = step.when is None and is_critical(step) and step.join not in ("one_failed", "all_failed")
+        always_ends = is_critical(step) and not step.catch and i not in lost
+        plain = step.when is None and always_ends and step.join not in ("one_failed", "all_failed")
         sure[i] = plain and all(
             link.kind is EdgeKind.DEPENDENCY
             and sure[link.source]

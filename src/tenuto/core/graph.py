@@ -24,12 +24,14 @@ from tenuto.core.definition import (
 
 
 class EdgeKind(IntEnum):
-    """Where an edge is written: the target's `dependencies`, or the source's `onSuccess`, `onFailure` or cases."""
+    """Where an edge is written: the target's `dependencies`, or the source's `onSuccess`, `onFailure`, cases or
+    `catch`."""
 
     DEPENDENCY = 0
     SUCCESS = 1
     FAILURE = 2
     CASE = 3
+    CATCH = 4
 
 
 class Edge(NamedTuple):

@@ -1,6 +1,6 @@
-"""A definition as checks see it: steps by position, edges that may be wrong, and steps that could not be read.
+"""A list of steps as checks see it: steps by position, edges that may be wrong, and steps that could not be read.
 
-Unlike the compiled graph this takes any definition: unknown names, cycles and doubled ids are left for the checks.
+Unlike the compiled graph this takes any steps: unknown names, cycles and doubled ids are left for the checks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from tenuto.core.definition import Definition, StepSpec
+from tenuto.core.definition import StepSpec
 from tenuto.core.graph import EdgeKind
 from tenuto.core.path import Part, Path
 
@@ -32,25 +32,45 @@ class Link(NamedTuple):
     at: Path
 
 
-class Outline:
-    """The steps that could be read and what is between them.
+class Place(NamedTuple):
+    """A step, by its block and its index there."""
 
-    `positions` says where each step stands in the document; `elsewhere` holds ids of steps that could not be read;
-    `is_complete` is False where edges may be missing, so that nothing may be concluded from their absence.
-    """
+    block: Outline
+    step: int
+
+    @property
+    def spec(self) -> StepSpec:
+        """The step as written."""
+        return self.block.steps[self.step]
+
+    @property
+    def path(self) -> Path:
+        """Where it stands in the document."""
+        return self.block.path(self.step)
+
+
+class Kept(NamedTuple):
+    """How the steps of one list were read: the position of each in the document, and whether what was left out may
+    hold edges, so that nothing may be concluded from their absence."""
+
+    positions: Sequence[int]
+    is_complete: bool
+
+
+class Outline:
+    """One block: a list of steps that could be read, at `base` in the document, and what is between them. `owner` is
+    the step that it is nested in; None for the workflow's own steps and for handlers."""
 
     def __init__(
-        self,
-        definition: Definition,
-        positions: Sequence[int] | None = None,
-        elsewhere: frozenset[str] = frozenset(),
-        is_complete: bool = True,
+        self, steps: Sequence[StepSpec], base: Path, owner: Place | None = None, kept: Kept | None = None
     ) -> None:
-        self.definition = definition
-        self.steps = definition.steps
-        self.positions = list(range(len(self.steps))) if positions is None else list(positions)
-        self.elsewhere = elsewhere
-        self.is_complete = is_complete
+        self.steps = steps
+        self.base = base
+        self.owner = owner
+        self.positions = range(len(steps)) if kept is None else kept.positions
+        self.is_complete = kept is None or kept.is_complete
+        self.nested: dict[int, Outline] = {}
+        """What stands inside steps, by index."""
         self.index: dict[str, int] = {}
         for i, step in enumerate(self.steps):
             self.index.setdefault(step.id, i)
@@ -60,9 +80,27 @@ class Outline:
         self.order = self._topological()
         """Indexes such that every edge goes forward; shorter than `steps` where there are cycles."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all edges are known and none leads back, so that something may be proven."""
+        return self.is_complete and len(self.order) == len(self.steps)
+
+    @property
+    def is_handlers(self) -> bool:
+        """Whether it is one of the lists of handlers."""
+        return self.owner is None and self.base[0] == "handlers"
+
+    @property
+    def outermost(self) -> Outline:
+        """The list that it is nested in, at whatever depth: the workflow's own steps or handlers."""
+        block = self
+        while block.owner is not None:
+            block = block.owner.block
+        return block
+
     def path(self, step: int, *below: Part) -> Path:
         """The path of a step (by index) or of something in it."""
-        return ("steps", self.positions[step], *below)
+        return (*self.base, self.positions[step], *below)
 
     def path_of(self, link: Link) -> Path:
         """Where an edge is written."""
@@ -126,3 +164,6 @@ def control_references(step: StepSpec) -> Iterator[Reference]:
             yield Reference(("cases", c, "next", k), name, EdgeKind.CASE)
     for k, name in enumerate(() if step.default is UNSET else step.default):
         yield Reference(("default", k), name, EdgeKind.CASE)
+    for r, rule in enumerate(step.catch):
+        for k, name in enumerate(rule.next):
+            yield Reference(("catch", r, "next", k), name, EdgeKind.CATCH)

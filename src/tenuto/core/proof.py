@@ -13,14 +13,16 @@ from functools import reduce
 from operator import and_, or_
 from typing import NamedTuple
 
-from tenuto.core.definition import StepSpec, continues_on_failure, is_decision, join_rule
+from tenuto.core.ancestry import goes_on_failed
+from tenuto.core.definition import AtLeast, StepSpec, is_decision, join_rule
 from tenuto.core.finding import Finding
 from tenuto.core.graph import EdgeKind
 from tenuto.core.outline import Link, Outline
 
-NEEDS_EDGES = frozenset({"one_success", "one_failed", "all_failed"})
+NEEDS_EDGES = frozenset({"one_success", "one_failed", "all_failed", "at_least"})
 _NEEDS_ALL = frozenset({"all_success", "all_failed"})
-_NEEDS_LIVE = frozenset({"auto", "all_success", "one_success"})
+_NEEDS_LIVE = frozenset({"auto", "all_success", "one_success", "at_least"})
+_ON_FAILURE = (EdgeKind.FAILURE, EdgeKind.CATCH)
 _MOST_BITS = 32_768
 """Forks past this many options are taken as able to go any way, which proves less and costs nothing."""
 
@@ -45,7 +47,7 @@ def find_impossible(outline: Outline) -> Iterator[Finding]:
         finding = _check_edges(outline, i)
         links = [link for link in outline.incoming[i] if link.source not in impossible]
         if finding is None and links:
-            masks[i] = forks.needed(join_rule(outline.steps[i]), links, masks)
+            masks[i] = forks.needed(_effective_join(outline, i), links, masks)
             fork = forks.contradiction(masks[i])
             finding = None if fork is None else _contradiction(outline, i, fork)
         if finding is not None:
@@ -57,15 +59,20 @@ def find_impossible(outline: Outline) -> Iterator[Finding]:
 
 def _check_edges(outline: Outline, i: int) -> Finding | None:
     step, links = outline.steps[i], outline.incoming[i]
-    if not links:
-        if step.join not in NEEDS_EDGES:
+    needed = step.join.at_least if isinstance(step.join, AtLeast) else 1
+    if len(links) < needed:
+        if join_rule(step) not in NEEDS_EDGES:
             return None
-        message = f"`{step.join}` is never met: no step comes before `{step.id}`. Give it `dependencies`."
+        few = f"only {len(links)} {'edge leads' if len(links) == 1 else 'edges lead'} to" if links else ""
+        why = f"{few or 'no step comes before'} `{step.id}`"
+        remedy = "Ask for fewer, or add `dependencies`" if links else "Give it `dependencies`"
+        message = f"`{join_text(step)}` is never met: {why}. {remedy}."
         return Finding(outline.path(i, "join"), "join_never_met", message)
-    if step.join not in _NEEDS_LIVE:
+    if join_rule(step) not in _NEEDS_LIVE:
         return None
     dead = [link for link in links if never_live(outline, link)]
-    if not dead or (step.join != "all_success" and len(dead) < len(links)):
+    needed = len(links) if step.join == "all_success" else needed
+    if not dead or len(links) - len(dead) >= needed:
         return None
     source = outline.steps[dead[0].source]
     where = "`onSuccess` or `onFailure`" if is_by_condition(source) else "a case or in `default`"
@@ -78,11 +85,28 @@ def _check_edges(outline: Outline, i: int) -> Finding | None:
 
 def _cannot_follow(outline: Outline, i: int, impossible: set[int]) -> bool:
     """Whether the step never runs because of steps before it that never do."""
-    join = join_rule(outline.steps[i])
+    step = outline.steps[i]
+    join = join_rule(step)
     if join not in _NEEDS_LIVE | NEEDS_EDGES | _NEEDS_ALL:
         return False
     lost = [link.source in impossible for link in outline.incoming[i]]
+    if isinstance(step.join, AtLeast):
+        return len(lost) - sum(lost) < step.join.at_least
     return any(lost) if join in _NEEDS_ALL else all(lost)
+
+
+def _effective_join(outline: Outline, i: int) -> str:
+    """The join by which a step is looked at: at least n of n edges are all of them, and at least n of more say no more
+    than one does."""
+    step = outline.steps[i]
+    if not isinstance(step.join, AtLeast):
+        return step.join
+    return "all_success" if step.join.at_least >= len(outline.incoming[i]) else "one_success"
+
+
+def join_text(step: StepSpec) -> str:
+    """The join in few words: `all_success`, `atLeast: 2`."""
+    return f"atLeast: {step.join.at_least}" if isinstance(step.join, AtLeast) else step.join
 
 
 def _contradiction(outline: Outline, i: int, fork: int) -> Finding:
@@ -92,7 +116,9 @@ def _contradiction(outline: Outline, i: int, fork: int) -> Finding:
     else:
         why = f"`{source.id}` would have to succeed and to fail"
     hint = "; with `join: auto` or `one_success` one way is enough" if step.join == "all_success" else ""
-    return Finding(outline.path(i, "join"), "join_never_met", f"`{step.join}` is never met: {why}{hint}.")
+    return Finding(
+        outline.path(i, "join"), "join_never_met", f"`{join_text(step)}` is never met: {why}{hint}."
+    )
 
 
 class _Forks:
@@ -158,7 +184,7 @@ def _option_count(step: StepSpec) -> int:
     """Ways a step can go: a decision's cases each, its default and failure; of anything else success and failure, if
     that matters. A condition that is false and one that fails go the same way."""
     if not is_decision(step):
-        return 2 if step.on_failure else 0
+        return 2 if step.on_failure or step.catch else 0
     if is_by_condition(step):
         return 2
     return len(step.cases) + 2 if step.mode == "first" else 3
@@ -190,7 +216,7 @@ def _options_of(outline: Outline, link: Link, group: _Group) -> Iterable[int]:
         if is_misplaced or never_live(outline, link):
             return range(group.options)  # another check's concern
         chosen = group.by_target.get(outline.steps[link.target].id, [])
-        return chosen + failure if link.kind is EdgeKind.FAILURE else chosen
-    if link.kind is EdgeKind.FAILURE:
+        return chosen + failure if link.kind in _ON_FAILURE else chosen
+    if link.kind in _ON_FAILURE:
         return failure
-    return [0, *failure] if link.kind is EdgeKind.DEPENDENCY and continues_on_failure(source) else [0]
+    return [0, *failure] if link.kind is EdgeKind.DEPENDENCY and goes_on_failed(source) else [0]

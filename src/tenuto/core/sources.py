@@ -1,48 +1,49 @@
-"""Every expression in a definition, with where it stands and what may be read there: `when`, cases, scripts among
-the params, and the templates in params and output."""
+"""Every expression in a definition, with where it stands and what may be read there: `when`, cases, `until`, scripts
+among the params, and the templates in params, items, keys and output."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET
 
-from tenuto.core.definition import StepSpec
+from tenuto.core.definition import Slots
 from tenuto.core.finding import Finding
-from tenuto.core.outline import Outline
+from tenuto.core.outline import Place
 from tenuto.core.params import scripts_of
 from tenuto.core.path import Path
 from tenuto.core.reading import Reads
+from tenuto.core.scope import BEGIN_SCOPE, CODE_SCOPE, OUTPUT_SCOPE, given_within, scope_of
 from tenuto.core.template import Expression, Template, parse_expression, parse_template, read_script
+from tenuto.core.whole import Whole
 from tenuto.errors import Invalid
 
 ScriptKind = Literal["expression", "body"]
-
-SCOPE = frozenset({"context", "input", "steps", "execution", "step"})
-OUTPUT_SCOPE = SCOPE - {"step"}
-CODE_SCOPE = frozenset({"context", "input"})
+Moment = Literal["step", "until", "undo", "output", "begin"]
+"""When it is evaluated: for a step, after a round of a loop, when a step is undone, for the output, or before all."""
 
 
 class Source(NamedTuple):
-    """One piece of JavaScript: the step it belongs to (None: the workflow), where, what it reads, and the names it
-    may use. `script` is what the script engine must be able to parse; None where it needs no engine."""
+    """One piece of JavaScript: the step it belongs to (None: the workflow), where, what it reads, the names it may use,
+    and when it is evaluated. `script` is what the script engine must be able to parse; None where it needs no engine."""
 
-    step: int | None
+    reader: Place | None
     path: Path
     reads: Reads
     scope: frozenset[str]
     script: tuple[ScriptKind, str] | None
+    moment: Moment = "step"
 
 
 MOST_SCRIPT = 1_048_576
 """Characters of scripts and templates that one definition may have in all: reading them takes a second or two."""
 
 
-def find_sources(outline: Outline) -> Iterator[Source | Finding]:
+def find_sources(whole: Whole) -> Iterator[Source | Finding]:
     """All of them, and what could not be parsed. Where they are too long in all, the rest is not looked at."""
-    finder = _Finder(frozenset(outline.index) | outline.elsewhere)
-    for text in _texts(outline):
+    finder = _Finder(frozenset(whole.places) | whole.elsewhere)
+    for text in _texts(whole):
         if not finder.may_read(text):
             message = f"Scripts and templates of one definition may have {MOST_SCRIPT:,} characters in all."
             yield Finding(text.path, "too_long", message)
@@ -51,35 +52,80 @@ def find_sources(outline: Outline) -> Iterator[Source | Finding]:
 
 
 class _Text(NamedTuple):
-    """A string that may hold JavaScript: of which step, where, and how it is to be read."""
+    """A string that may hold JavaScript: of which step, where, how it is to be read, what it may use, and when."""
 
-    step: int | None
+    reader: Place | None
     path: Path
     text: str
     kind: Literal["expression", "body", "template"]
+    scope: frozenset[str]
+    moment: Moment = "step"
 
 
-def _texts(outline: Outline) -> Iterator[_Text]:
-    if outline.definition.output is not UNSET:
-        for path, text in _templates(outline.definition.output, ("output",)):
-            yield _Text(None, path, text, "template")
-    for i, step in enumerate(outline.steps):
-        yield from _texts_of(step, i, outline.path(i))
+def _texts(whole: Whole) -> Iterator[_Text]:
+    definition = whole.definition
+    if definition.output is not UNSET:
+        for path, text in _templates(definition.output, ("output",)):
+            yield _Text(None, path, text, "template", OUTPUT_SCOPE, "output")
+    for k, slots in enumerate(definition.concurrency):
+        if "{{" in slots.key:
+            yield _Text(None, ("concurrency", k, "key"), slots.key, "template", BEGIN_SCOPE, "begin")
+    for place in whole.steps:
+        yield from _texts_of(place)
 
 
-def _texts_of(step: StepSpec, i: int, path: Path) -> Iterator[_Text]:
-    scripts = scripts_of(step.action)
-    for name, value in step.params.items():
-        where = (*path, "params", name)
-        if name not in scripts:
-            for place, text in _templates(value, where):
-                yield _Text(i, place, text, "template")
-        elif isinstance(value, str) and value.strip():
-            yield _Text(i, where, value, "body" if name == "code" else "expression")
+def _texts_of(place: Place) -> Iterator[_Text]:
+    step, path, outside = place.spec, place.path, scope_of(place)
+    within = outside | given_within(step)
+    yield from _texts_of_work(place, _Work(step.action, step.params, (*path, "params"), within, "step"))
     if step.when is not None:
-        yield _Text(i, (*path, "when"), step.when, "expression")
+        yield _Text(place, (*path, "when"), step.when, "expression", outside)
     for c, case in enumerate(step.cases):
-        yield _Text(i, (*path, "cases", c, "when"), case.when, "expression")
+        yield _Text(place, (*path, "cases", c, "when"), case.when, "expression", outside)
+    if step.items is not UNSET:
+        for where, text in _templates(step.items, (*path, "items")):
+            yield _Text(place, where, text, "template", outside)
+    if step.until is not None:
+        yield _Text(place, (*path, "until"), step.until, "expression", within, "until")
+    for where, text in _keys(step.cache.key if step.cache else "", step.concurrency, path):
+        yield _Text(place, where, text, "template", within)
+    undo = step.compensate
+    if undo is not None:
+        where = (*path, "compensate", "params")
+        yield from _texts_of_work(place, _Work(undo.action, undo.params, where, outside - {"vars"}, "undo"))
+
+
+class _Work(NamedTuple):
+    """An action with its params, where those stand, what they may use, and when."""
+
+    action: str
+    params: dict[str, Any]
+    path: Path
+    scope: frozenset[str]
+    moment: Moment
+
+
+def _texts_of_work(place: Place, work: _Work) -> Iterator[_Text]:
+    scripts = scripts_of(work.action)
+    for name, value in work.params.items():
+        where = (*work.path, name)
+        if name not in scripts:
+            for at, text in _templates(value, where):
+                yield _Text(place, at, text, "template", work.scope, work.moment)
+        elif isinstance(value, str) and value.strip():
+            if name == "code":
+                yield _Text(place, where, value, "body", CODE_SCOPE, work.moment)
+            else:
+                yield _Text(place, where, value, "expression", work.scope, work.moment)
+
+
+def _keys(cache_key: str, concurrency: Iterable[Slots], path: Path) -> Iterator[tuple[Path, str]]:
+    """The keys of a step that are templates."""
+    if "{{" in cache_key:
+        yield (*path, "cache", "key"), cache_key
+    for k, slots in enumerate(concurrency):
+        if "{{" in slots.key:
+            yield (*path, "concurrency", k, "key"), slots.key
 
 
 def _templates(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -124,7 +170,7 @@ class _Finder:
             yield from self._find_template(text)
         elif text.kind == "body":
             reads = read_script(text.text, self._known)
-            yield Source(text.step, text.path, reads, CODE_SCOPE, ("body", reads.source))
+            yield Source(text.reader, text.path, reads, text.scope, ("body", reads.source), text.moment)
         else:
             yield self._find_expression(text)
 
@@ -138,7 +184,7 @@ class _Finder:
         expression = self._expressions.get(text.text)
         if expression is None:
             expression = self._expressions[text.text] = parse_expression(text.text, self._known)
-        return _source(expression, text, SCOPE)
+        return _source(expression, text)
 
     def _find_template(self, text: _Text) -> Iterator[Source | Finding]:
         template = self._templates.get(text.text)
@@ -147,9 +193,8 @@ class _Finder:
         if isinstance(template, str):
             yield Finding(text.path, "template", template)
             return
-        scope = OUTPUT_SCOPE if text.step is None else SCOPE
         for expression in template.expressions:
-            yield _source(expression, text, scope)
+            yield _source(expression, text)
 
     def _parse_template(self, text: str) -> Template | str:
         try:
@@ -158,6 +203,6 @@ class _Finder:
             return invalid.problems[0].message
 
 
-def _source(expression: Expression, text: _Text, scope: frozenset[str]) -> Source:
+def _source(expression: Expression, text: _Text) -> Source:
     script: tuple[ScriptKind, str] | None = None if expression.path else ("expression", expression.source)
-    return Source(text.step, text.path, expression.reads, scope, script)
+    return Source(text.reader, text.path, expression.reads, text.scope, script, text.moment)

@@ -7,22 +7,27 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from msgspec import UNSET
-
 from tenuto.core.cycles import cycle_text, find_cycles
-from tenuto.core.definition import Definition, StepSpec
+from tenuto.core.definition import MAX_NESTING, MAX_STEPS, Definition
 from tenuto.core.finding import Finding, as_problem
-from tenuto.core.lookups import check_lookups, check_names, find_lookups, unserved
+from tenuto.core.kinds import check_kinds, tolerates_all
+from tenuto.core.lookups import LATER_NAMES, check_lookups, check_names, find_lookups, unserved
 from tenuto.core.outline import Link, Outline, references
-from tenuto.core.params import BUILT_IN, LATER_ACTIONS, check_params
-from tenuto.core.path import path_text, quoted
+from tenuto.core.params import BUILT_IN, LATER_ACTIONS, Withheld, check_params
+from tenuto.core.path import Path, path_text, quoted
 from tenuto.core.proof import find_impossible
 from tenuto.core.sources import ScriptKind, Source, find_sources
 from tenuto.core.suggest import did_you_mean
+from tenuto.core.vicinity import unjoinable
+from tenuto.core.waits import check_bounds, check_signals
+from tenuto.core.whole import HANDLERS, Whole
 from tenuto.core.worst_case import worst_case_ms
 from tenuto.errors import Problem
 
 _MOST_HINTS = 20
+
+WITHHELD = Withheld(LATER_ACTIONS, LATER_NAMES, frozenset({"completion"}))
+"""What nothing carries out yet."""
 
 
 class Warning_(NamedTuple):  # noqa: N801 - `Warning` is Python's own
@@ -50,10 +55,12 @@ class Verdict(NamedTuple):
 
 
 def check_definition(
-    definition: Definition, known_actions: Collection[str] = BUILT_IN.keys()
+    definition: Definition,
+    known_actions: Collection[str] = BUILT_IN.keys(),
+    withheld: Withheld = WITHHELD,
 ) -> tuple[list[Problem], list[Warning_]]:
     """Every problem and doubt of a definition whose shape is right. `known_actions` are those somebody serves."""
-    verdict = check_outline(Outline(definition), known_actions)
+    verdict = check_whole(Whole(definition), known_actions, withheld)
     return (
         [as_problem(finding) for finding in in_document_order(verdict.problems)],
         [as_warning(finding) for finding in in_document_order(verdict.doubts)],
@@ -75,23 +82,29 @@ def check_start_context(step_ids: Container[str], context: Mapping[str, Any]) ->
 
 def scripts_to_check(definition: Definition) -> list[ToCheck]:
     """Every piece of JavaScript in a definition that is more than a plain path."""
-    return [script for script in map(_to_check, _sources(find_sources(Outline(definition)), [])) if script]
+    return [script for script in map(_to_check, _sources(find_sources(Whole(definition)), [])) if script]
 
 
-def check_outline(outline: Outline, known_actions: Collection[str]) -> Verdict:
+def check_whole(whole: Whole, known_actions: Collection[str], withheld: Withheld = WITHHELD) -> Verdict:
     """Everything that can be said of what could be read. Where edges may be missing, or steps wait for one another,
-    what depends on all edges is left out."""
-    problems = [*_check_ids(outline), *_check_references(outline), *_check_decisions(outline)]
-    cycles = [_cycle_problem(outline, cycle) for cycle in find_cycles(outline)]
-    problems += [*cycles, *check_params(outline)]
-    sources = _sources(find_sources(outline), problems)
+    what depends on all edges is left out, block by block."""
+    if whole.is_too_large:
+        message = f"A workflow may have {MAX_STEPS:,} steps, nested ones and handlers among them, got {whole.count:,}."
+        return Verdict([Finding(("steps",), "too_many", message)], [], [])
+    problems = [*map(_too_deep, whole.too_deep), *_check_ids(whole), *check_signals(whole)]
+    problems += _check_references(whole)
+    for block in whole.blocks:
+        problems += [*check_kinds(block), *check_params(block, withheld)]
+        problems += [_cycle_problem(block, cycle) for cycle in find_cycles(block)]
+        problems += find_impossible(block) if block.is_sound else ()
+    sources = _sources(find_sources(whole), problems)
     for source in sources:
-        problems += check_names(outline, source)
-    doubts = [*unserved(outline, {*known_actions, *LATER_ACTIONS})]
-    if outline.is_complete and not cycles:
-        more_problems, more_doubts = check_lookups(outline, list(find_lookups(outline, sources)))
-        problems += [*find_impossible(outline), *more_problems]
-        doubts += [*more_doubts, *_check_deadline(outline)]
+        problems += check_names(whole, source, withheld.names)
+    more_problems, doubts = check_lookups(whole, list(find_lookups(whole, sources)))
+    problems += more_problems
+    doubts += [*unserved(whole, {*known_actions, *LATER_ACTIONS}), *check_bounds(whole), *_check_maps(whole)]
+    if all(block.is_sound for block in whole.blocks):
+        doubts += _check_deadline(whole)
     return Verdict(problems, doubts, [script for script in map(_to_check, sources) if script])
 
 
@@ -105,9 +118,21 @@ def in_document_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=_place)
 
 
-def _place(finding: Finding) -> int:
+def _place(finding: Finding) -> tuple[int, ...]:
+    """The lists and positions that lead to the step concerned; handlers come after steps."""
     path = finding.path
-    return path[1] if len(path) > 1 and path[0] == "steps" and isinstance(path[1], int) else -1
+    if len(path) > 2 and path[0] == "handlers" and path[1] in HANDLERS:
+        place, at = [1 + HANDLERS.index(path[1])], 2
+    elif path[:1] == ("steps",):
+        place, at = [0], 1
+    else:
+        return ()
+    while at < len(path) and isinstance(part := path[at], int):
+        place.append(part)
+        at += 2 if path[at + 1 : at + 2] == ("steps",) else 1
+        if at > len(path) or path[at - 1] != "steps":
+            break
+    return tuple(place)
 
 
 def _sources(found: Iterable[Source | Finding], problems: list[Finding]) -> list[Source]:
@@ -125,72 +150,34 @@ def _to_check(source: Source) -> ToCheck | None:
     return ToCheck(path_text(source.path), *source.script) if source.script else None
 
 
-def _check_ids(outline: Outline) -> Iterator[Finding]:
-    for i, step in enumerate(outline.steps):
-        first = outline.index[step.id]
-        if first != i:
-            where = path_text(outline.path(first))
-            message = f"The id `{step.id}` is taken by {where}; give this step another."
-            yield Finding(outline.path(i, "id"), "duplicate_id", message)
+def _too_deep(path: Path) -> Finding:
+    return Finding(path, "too_deep", f"Steps may be nested {MAX_NESTING} deep; these stand deeper.")
 
 
-def _check_references(outline: Outline) -> Iterator[Finding]:
+def _check_ids(whole: Whole) -> Iterator[Finding]:
+    for place in whole.steps:
+        first = whole.places[place.spec.id]
+        if first != place:
+            message = f"The id `{place.spec.id}` is taken by {path_text(first.path)}; give this step another."
+            yield Finding((*place.path, "id"), "duplicate_id", message)
+
+
+def _check_references(whole: Whole) -> Iterator[Finding]:
     hints = _MOST_HINTS
-    for i, step in enumerate(outline.steps):
-        for mention in references(step):
-            path = outline.path(i, *mention.path)
-            if mention.target == step.id:
-                yield Finding(path, "self_reference", f"`{step.id}` cannot come before or after itself.")
-            elif mention.target not in outline.index and mention.target not in outline.elsewhere:
-                hint = did_you_mean(mention.target, outline.index) if hints > 0 else ""
+    for here in whole.steps:
+        for mention in references(here.spec):
+            name, known = mention.target, here.block.index
+            path = (*here.path, *mention.path)
+            if name == here.spec.id:
+                yield Finding(path, "self_reference", f"`{name}` cannot come before or after itself.")
+            elif name in known or name in whole.elsewhere:
+                continue
+            elif name in whole.places:
+                yield Finding(path, "other_block", unjoinable(whole, here, whole.places[name]))
+            else:
+                hint = did_you_mean(name, known) if hints > 0 else ""
                 hints -= 1
-                yield Finding(path, "unknown_step", f"There is no step {quoted(mention.target)}.{hint}")
-
-
-def _check_decisions(outline: Outline) -> Iterator[Finding]:
-    for i, step in enumerate(outline.steps):
-        check = _check_decision if step.type == "decision" else _check_no_decision
-        for field, code, message in check(step):
-            yield Finding(outline.path(i, field), code, message)
-
-
-_FieldProblem = tuple[str, str, str]
-
-
-def _check_no_decision(step: StepSpec) -> Iterator[_FieldProblem]:
-    fields = {"cases": bool(step.cases), "default": step.default is not UNSET, "mode": step.mode != "first"}
-    for field, is_given in fields.items():
-        if is_given:
-            yield field, "not_a_decision", f'`{field}` is for decisions; give the step `"type": "decision"`.'
-
-
-def _check_decision(step: StepSpec) -> Iterator[_FieldProblem]:
-    has_cases = bool(step.cases) or step.default is not UNSET
-    if step.action == "condition":
-        if has_cases:
-            message = (
-                "A decision has either `cases` or the action `condition` with `onSuccess` and `onFailure`."
-            )
-            yield "cases" if step.cases else "default", "conflict", message
-        elif not step.on_success and not step.on_failure:
-            yield (
-                "onSuccess",
-                "no_targets",
-                "The decision leads nowhere: name steps in `onSuccess` or `onFailure`.",
-            )
-        return
-    if step.action != "noop":
-        message = f"A decision does no other work; put `{step.action}` into a step before it."
-        yield "action", "conflict", message
-    if not step.cases:
-        yield "cases", "no_targets", 'The decision has no cases: add `cases` as [{"when": …, "next": […]}].'
-    elif not any(case.next for case in step.cases) and not step.default:
-        yield "cases", "no_targets", "The decision leads nowhere: name steps in `next` of its cases."
-    if step.params and step.action == "noop":
-        yield "params", "conflict", "A decision with cases takes no params."
-    if step.on_success:
-        message = "A decision goes where its cases lead; name these steps in `cases` or `default`."
-        yield "onSuccess", "conflict", message
+                yield Finding(path, "unknown_step", f"There is no step {quoted(name)}.{hint}")
 
 
 def _cycle_problem(outline: Outline, cycle: list[Link]) -> Finding:
@@ -202,9 +189,17 @@ def _cycle_problem(outline: Outline, cycle: list[Link]) -> Finding:
     )
 
 
-def _check_deadline(outline: Outline) -> Iterator[Finding]:
-    timeout = outline.definition.timeout
-    worst = worst_case_ms(outline) if timeout else 0
+def _check_maps(whole: Whole) -> Iterator[Finding]:
+    for place in whole.steps:
+        if place.spec.type == "map" and tolerates_all(place.spec):
+            count = len(place.spec.items) if isinstance(place.spec.items, list) else 0
+            message = f"`{place.spec.id}` succeeds even if all its {count:,} items fail."
+            yield Finding((*place.path, "toleratedFailures"), "tolerates_all", message)
+
+
+def _check_deadline(whole: Whole) -> Iterator[Finding]:
+    timeout = whole.definition.timeout
+    worst = worst_case_ms(whole) if timeout else 0
     if worst > timeout:
         message = (
             f"At worst the steps take {worst} ms (attempts to their timeouts and the delays between), "

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from tenuto.core.canonical import canonical_json, digest_of
-from tenuto.core.definition import MAX_STEPS, Definition
+from tenuto.core.definition import Definition
 from tenuto.core.finding import Finding, as_problem
-from tenuto.core.outline import Outline
-from tenuto.core.validate import ToCheck, Verdict, Warning_, as_warning, check_outline, in_document_order
+from tenuto.core.params import has_templates
+from tenuto.core.path import Path
+from tenuto.core.validate import (
+    WITHHELD,
+    ToCheck,
+    Verdict,
+    Warning_,
+    as_warning,
+    check_whole,
+    in_document_order,
+)
+from tenuto.core.whole import Whole
 from tenuto.errors import DefinitionInvalid, Invalid, Problem
 from tenuto.wire.json import decode_json
+from tenuto.wire.json_schema import BadSchema, compile_schema
+from tenuto.wire.salvage import Remnant, salvage
 from tenuto.wire.schema import MAX_PROBLEMS, Checker, Later, too_many_problems
 
 LATER = Later(
@@ -32,6 +47,7 @@ LATER = Later(
         }),
     },
     values={"type": frozenset({"map", "loop"}), "join": frozenset({"{}"}), "onExhausted": frozenset({"pause"})},
+    withheld=WITHHELD,
 )  # fmt: skip
 """What is documented for definitions and not there yet."""
 
@@ -61,10 +77,8 @@ SERVED = {
 }
 """What a served definition has besides its own fields; taken back without complaint, so that it can be edited and sent."""
 
-_HARMLESS = frozenset({"name", "description", "params", "retryPolicy", "timeout", "totalTimeout"})
-"""Fields of a step without which its edges are still known."""
-_OF_KIND = frozenset({"not_a_decision", "no_targets", "conflict"})
-"""Codes that say nothing where a step's type, action or targets could not be read."""
+_SCHEMA_PARAMS = {"signal.wait": "schema", "approval": "form"}
+"""Params of actions that are JSON Schemas."""
 
 
 class Parsed(NamedTuple):
@@ -78,10 +92,10 @@ class Parsed(NamedTuple):
     digest: str
 
 
-def definition_schema() -> dict[str, Any]:
+def definition_schema(later: Later = LATER) -> dict[str, Any]:
     """The JSON Schema (2020-12) of definitions, for checking, for editors and for the API's description."""
     schema = msgspec.json.schema(Definition)
-    _leave_out(schema["$defs"], LATER)
+    _leave_out(schema["$defs"], later)
     properties = schema["$defs"]["Definition"]["properties"]
     properties.update(copy.deepcopy(SERVED))
     return {
@@ -105,12 +119,14 @@ def _leave_out(types: dict[str, Any], later: Later) -> None:
             shape.update(rule)
 
 
-_checker = Checker(definition_schema(), LATER, SYNONYMS)
+@lru_cache(maxsize=4)
+def _checker(later: Later) -> Checker:
+    return Checker(definition_schema(later), later, SYNONYMS)
 
 
-def check_shape(document: object) -> list[Problem]:
+def check_shape(document: object, later: Later = LATER) -> list[Problem]:
     """What is wrong with the fields, types and ranges of a document (JSON data), each on its own."""
-    return _checker.problems(document)
+    return _checker(later).problems(document)
 
 
 class Examined(NamedTuple):
@@ -122,36 +138,79 @@ class Examined(NamedTuple):
     parsed: Parsed | None
 
 
-def examine_definition(document: object, known_actions: Collection[str]) -> Examined:
+def examine_definition(document: object, known_actions: Collection[str], later: Later = LATER) -> Examined:
     """Check a document (JSON data, or what a program built of dicts, lists and tuples) as a whole. `known_actions` are
-    the actions somebody serves; others are a warning. Raises DefinitionInvalid for what is not JSON data at all.
+    the actions somebody serves; others are a warning; `later` is what is refused so far. Raises DefinitionInvalid for
+    what is not JSON data at all.
 
     Takes milliseconds for an ordinary definition and up to a few seconds for the largest: call it off the event loop
     for documents of more than some 100 kB.
     """
     document = _as_json(document)
-    misfits = _checker.findings(document)
-    remnant = _salvage(document, misfits)
-    verdict = check_outline(remnant.outline, known_actions) if remnant else Verdict([], [], [])
-    problems = [
-        *misfits,
-        *(problem for problem in verdict.problems if remnant and not remnant.is_echo(problem)),
-    ]
+    misfits = _checker(later).findings(document)
+    remnant = None if len(misfits) > MAX_PROBLEMS else salvage(document, misfits, frozenset(SERVED))
+    verdict = check_whole(remnant.whole, known_actions, later.withheld) if remnant else Verdict([], [], [])
+    problems = [*misfits, *(_beyond_shape(document, remnant, verdict) if remnant else ())]
     if problems or remnant is None:
         return Examined(_listed(problems), verdict.scripts, None)
-    definition = remnant.outline.definition
+    definition = remnant.whole.definition
     canonical = canonical_json(definition)
     warnings = [as_warning(doubt) for doubt in in_document_order(verdict.doubts)[:MAX_PROBLEMS]]
     parsed = Parsed(definition, warnings, verdict.scripts, canonical, digest_of(canonical))
     return Examined([], verdict.scripts, parsed)
 
 
-def parse_definition(document: object, known_actions: Collection[str]) -> Parsed:
+def parse_definition(document: object, known_actions: Collection[str], later: Later = LATER) -> Parsed:
     """What `examine_definition` finds. Raises DefinitionInvalid with every problem."""
-    problems, _, parsed = examine_definition(document, known_actions)
+    problems, _, parsed = examine_definition(document, known_actions, later)
     if parsed is None:
         raise DefinitionInvalid(problems)
     return parsed
+
+
+def _beyond_shape(document: Any, remnant: Remnant, verdict: Verdict) -> Iterator[Finding]:
+    found = chain(verdict.problems, _check_schemas(remnant.whole), _check_idle(document, remnant.whole))
+    return (problem for problem in found if not remnant.is_echo(problem))
+
+
+def _check_idle(document: Any, whole: Whole) -> Iterator[Finding]:
+    """Maps that are not told what to do. (Once read, a map that says `noop` looks like one that says nothing.)"""
+    for place in whole.steps:
+        step = place.spec
+        is_idle = step.type == "map" and step.action == "noop" and not step.steps
+        if is_idle and "action" not in _at(document, place.path):
+            message = "A map needs an `action` or nested `steps`: what is done for each item."
+            yield Finding((*place.path, "action"), "required", message)
+
+
+def _at(document: Any, path: Path) -> Any:
+    for part in path:
+        document = document[part]
+    return document
+
+
+def _check_schemas(whole: Whole) -> Iterator[Finding]:
+    """JSON Schemas in it that are none, or cannot be used."""
+    for path, schema in _schemas(whole):
+        try:
+            compile_schema(schema)
+        except BadSchema as bad:
+            yield Finding((*path, *bad.where), "schema", f"This is no JSON Schema: {bad.problems[0].message}")
+
+
+def _schemas(whole: Whole) -> Iterator[tuple[Path, dict[str, Any] | bool]]:
+    definition = whole.definition
+    if definition.input_schema is not UNSET:
+        yield ("inputSchema",), definition.input_schema
+    if definition.output_schema is not UNSET:
+        yield ("outputSchema",), definition.output_schema
+    for place in whole.steps:
+        if place.spec.output_schema is not UNSET:
+            yield (*place.path, "outputSchema"), place.spec.output_schema
+        name = _SCHEMA_PARAMS.get(place.spec.action, "")
+        schema = place.spec.params.get(name)
+        if isinstance(schema, dict | bool) and not has_templates(schema):
+            yield (*place.path, "params", name), schema
 
 
 def _listed(findings: list[Finding]) -> list[Problem]:
@@ -172,67 +231,3 @@ def _as_json(document: object) -> object:
         ) from error
     except Invalid as error:
         raise DefinitionInvalid(error.problems) from error
-
-
-class _Remnant(NamedTuple):
-    """What could be read of a document, and the fields of steps (by position) that were left out."""
-
-    outline: Outline
-    left_out: set[tuple[int, str]]
-
-    def is_echo(self, problem: Finding) -> bool:
-        """Whether the problem only says again that something was left out."""
-        match problem.path:
-            case ("steps", int(position), str(field), *_):
-                lost = {name for step, name in self.left_out if step == position} - _HARMLESS
-                echoes_kind = bool(lost) and problem.code in _OF_KIND
-                return (
-                    (position, field) in self.left_out
-                    or echoes_kind
-                    or (field == "params" and "action" in lost)
-                )
-        return False
-
-
-def _salvage(document: Any, misfits: list[Finding]) -> _Remnant | None:
-    """The definition without what does not fit; None where too little remains to say anything."""
-    if not isinstance(document, dict) or len(misfits) > MAX_PROBLEMS:
-        return None
-    steps = document.get("steps")
-    if not isinstance(steps, list) or not 0 < len(steps) <= MAX_STEPS:
-        return None
-    wrong = {misfit.path[0] for misfit in misfits if misfit.path and misfit.path[0] != "steps"}
-    left_out = {_field_of_step(misfit) for misfit in misfits if misfit.path[:1] == ("steps",)}
-    unread = {position for position, field in left_out if field in ("", "id")}
-    by_step: dict[int, set[str]] = {}
-    for position, field in left_out:
-        by_step.setdefault(position, set()).add(field)
-    kept = [position for position in range(len(steps)) if position not in unread]
-    if not kept:
-        return None
-    readable = {key: value for key, value in document.items() if key not in wrong and key not in SERVED}
-    readable["steps"] = [_without(steps[position], by_step.get(position)) for position in kept]
-    if "id" in wrong:
-        readable["id"] = "unknown"
-    definition = msgspec.convert(
-        readable, Definition, strict=False
-    )  # lax only for 5.0 where a whole number stands
-    elsewhere = frozenset(_id_of(steps[position]) for position in unread)
-    is_complete = not unread and all(field in _HARMLESS for _, field in left_out)
-    return _Remnant(Outline(definition, kept, elsewhere, is_complete), left_out)
-
-
-def _field_of_step(misfit: Finding) -> tuple[int, str]:
-    """The position and the field; "" stands for the step itself."""
-    position = misfit.path[1]
-    assert isinstance(position, int), "with a list of steps, what follows is a position"
-    return position, str(misfit.path[2]) if len(misfit.path) > 2 else ""
-
-
-def _without(step: dict[str, Any], fields: set[str] | None) -> dict[str, Any]:
-    return {key: value for key, value in step.items() if key not in fields} if fields else step
-
-
-def _id_of(step: Any) -> str:
-    name = step.get("id") if isinstance(step, dict) else None
-    return name if isinstance(name, str) else ""

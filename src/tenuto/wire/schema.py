@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 import msgspec
 
 from tenuto.core.finding import Finding, as_problem
+from tenuto.core.params import NOTHING_WITHHELD, Withheld
 from tenuto.core.path import Path, quoted
 from tenuto.core.suggest import did_you_mean
 from tenuto.errors import Problem
@@ -27,14 +29,18 @@ MAX_PROBLEMS = 1000
 Schema = Mapping[str, Any]
 
 
-class Later(NamedTuple):
-    """What is documented but refused for now: fields by the title of their object, and values by field name."""
+@dataclass(frozen=True, eq=False)
+class Later:
+    """What is documented but refused for now: fields by the title of their object, values by field name, and what only
+    the checks beyond the shape meet. Equal to itself alone, so that it may be a key."""
 
     fields: Mapping[str, frozenset[str]]
     values: Mapping[str, frozenset[str]]
+    withheld: Withheld = NOTHING_WITHHELD
 
 
 NOTHING_LATER = Later({}, {})
+"""Nothing but secrets."""
 
 
 class Checker:
@@ -169,7 +175,7 @@ def _has_type(value: object, schema: Schema) -> bool:
     """Whether the value's JSON type is the schema's. 5.0 is a whole number, True is no number."""
     kind = schema.get("type")
     if kind is None:
-        return "enum" not in schema and "anyOf" not in schema
+        return isinstance(value, str) if "enum" in schema else "anyOf" not in schema
     if kind == "integer" and isinstance(value, float):
         return value.is_integer()
     return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
