@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tenuto.core import apply as folding
 from tenuto.core import decide as deciding
 from tenuto.core import inputs as inp
-from tenuto.core import state as folding
 from tenuto.core.commands import RunAttempt
 from tenuto.core.definition import Definition, StepSpec
 from tenuto.core.events import StepError

@@ -6,11 +6,12 @@ import pytest
 
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
+from tenuto.core.apply import apply
 from tenuto.core.commands import AbandonAttempt, ComputeOutput, RunAttempt
 from tenuto.core.decide import decide, lost_attempts
 from tenuto.core.definition import Definition, RetryPolicy
 from tenuto.core.graph import compile_graph
-from tenuto.core.state import State, apply, is_parked, look_again, next_wake
+from tenuto.core.state import State, is_parked, look_again, next_wake
 from tests.core.driven import START, Driven, step
 
 LATE = "the attempt is not the one that runs"

@@ -10,10 +10,11 @@ import msgspec
 
 from tenuto.cli.demo import documents
 from tenuto.core import drawing
+from tenuto.core.apply import apply
 from tenuto.core.definition import Definition
 from tenuto.core.events import AnyEvent
 from tenuto.core.graph import Graph
-from tenuto.core.state import State, apply
+from tenuto.core.state import State
 from tests.docs.pages import ROOT, blocks_of
 
 FOLDER = ROOT / "docs" / "images"

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
+from tenuto.core import apply as apply_module
 from tenuto.core import decide as decide_module
+from tenuto.core import draft as draft_module
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core import joins, retry
-from tenuto.core import state as state_module
 from tenuto.core.commands import RunAttempt
 from tenuto.core.decide import Decision, lost_attempts
 from tenuto.core.graph import Node as StepNode
@@ -133,7 +134,7 @@ def _() -> Iterator[None]:
     def careless(self: Driver, live: Live) -> None:
         self.live[live.execution_id] = live
         for i, step in enumerate(live.state.steps):
-            if step.status == "running":
+            if step.acting:
                 self._carry_out(live, RunAttempt(i, step.attempts, step.generation))
         self.tell(live, inp.TimeCame())
 
@@ -255,17 +256,17 @@ def _called_by_decide() -> bool:
 
 @planted("counts interrupted attempts against maxAttempts")
 def _() -> Iterator[None]:
-    original = state_module._FOLDS[ev.AttemptInterrupted]
+    original = apply_module._FOLDS[ev.AttemptInterrupted]
 
     def strict(state: State, event: Any, at: int) -> None:
         original(state, event, at)
         state.step(event.step).infra = 0
 
-    state_module._FOLDS[ev.AttemptInterrupted] = strict
+    apply_module._FOLDS[ev.AttemptInterrupted] = strict
     try:
         yield
     finally:
-        state_module._FOLDS[ev.AttemptInterrupted] = original
+        apply_module._FOLDS[ev.AttemptInterrupted] = original
 
 
 @planted("never gives up on a step that crashes every time")
@@ -276,16 +277,16 @@ def _() -> Iterator[None]:
 
 @planted("makes one attempt too many")
 def _() -> Iterator[None]:
-    original = decide_module._Decider.attempt_failed
+    original = draft_module.Draft.attempt_failed
 
-    def generous(self: Any, node: StepNode, step: StepState, failed: Any, noise: float) -> None:
+    def generous(self: Any, step: StepState, failed: Any, noise: float) -> None:
         step.infra += 1
         try:
-            original(self, node, step, failed, noise)
+            original(self, step, failed, noise)
         finally:
             step.infra -= 1
 
-    with swapped(decide_module._Decider, "attempt_failed", generous):
+    with swapped(draft_module.Draft, "attempt_failed", generous):
         yield
 
 
@@ -294,30 +295,30 @@ def _() -> Iterator[None]:
     def short(policy: Any, attempt: int, noise: float = 0.0, retry_after_ms: int | None = None) -> int:
         return retry.delay_before(policy, attempt, noise, retry_after_ms)
 
-    original = decide_module._Decider.fire_timers
+    original = decide_module._fire_timers
 
-    def early(self: Any) -> None:
-        self.now += 50
-        original(self)
-        self.now -= 50
+    def early(draft: Any) -> None:
+        draft.now += 50
+        original(draft)
+        draft.now -= 50
 
-    with swapped(decide_module, "delay_before", short), swapped(decide_module._Decider, "fire_timers", early):
+    with swapped(draft_module, "delay_before", short), swapped(decide_module, "_fire_timers", early):
         yield
 
 
 @planted("starts steps while paused")
 def _() -> Iterator[None]:
-    original = decide_module._Decider.propagate
+    original = decide_module._propagate
 
-    def restless(self: Any) -> None:
-        if self.state.status == "paused":
-            self.state.status = "running"
-            original(self)
-            self.state.status = "paused"
+    def restless(draft: Any) -> None:
+        if draft.state.status == "paused":
+            draft.state.status = "running"
+            original(draft)
+            draft.state.status = "paused"
         else:
-            original(self)
+            original(draft)
 
-    with swapped(decide_module._Decider, "propagate", restless):
+    with swapped(decide_module, "_propagate", restless):
         yield
 
 
@@ -339,19 +340,19 @@ def _() -> Iterator[None]:
 
 @planted("ends as completed though a critical step failed")
 def _() -> Iterator[None]:
-    original = state_module._FOLDS[ev.StepFailed]
+    original = apply_module._FOLDS[ev.StepFailed]
 
     def lenient(state: State, event: Any, at: int) -> None:
-        before = state.first_failure
+        before = state.root.first_failure
         original(state, event, at)
         if len(state.steps) > 3:
-            state.first_failure = before
+            state.root.first_failure = before
 
-    state_module._FOLDS[ev.StepFailed] = lenient
+    apply_module._FOLDS[ev.StepFailed] = lenient
     try:
         yield
     finally:
-        state_module._FOLDS[ev.StepFailed] = original
+        apply_module._FOLDS[ev.StepFailed] = original
 
 
 @planted("forgets pending steps that were held back by a stop")
@@ -365,10 +366,10 @@ def _() -> Iterator[None]:
 
 @planted("redoes finished steps on retry")
 def _() -> Iterator[None]:
-    def all_steps(state: State) -> list[str]:
-        return [n.id for n in state.graph.nodes if n.index != 0]
+    def all_steps(state: State) -> tuple[list[str], list[str]]:
+        return [n.id for n in state.graph.nodes if n.index != 0], []
 
-    with swapped(decide_module, "_steps_to_retry", all_steps):
+    with swapped(decide_module, "to_redo", all_steps):
         yield
 
 
@@ -386,7 +387,7 @@ def _() -> Iterator[None]:
 
 @planted("asks again whether a step may run on every attempt, and never retries when")
 def _() -> Iterator[None]:
-    with swapped(attempts, "_is_first", lambda state, plan: False):
+    with swapped(attempts, "_is_first", lambda step: False):
         yield
 
 

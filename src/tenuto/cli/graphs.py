@@ -18,11 +18,12 @@ from tenuto.cli.options import GraphFormat
 from tenuto.cli.signs import look
 from tenuto.client import SyncClient
 from tenuto.core import drawing
+from tenuto.core.apply import apply
 from tenuto.core.definition import Definition
 from tenuto.core.drawing.parts import GLYPHS
 from tenuto.core.events import AnyEvent
 from tenuto.core.graph import Graph
-from tenuto.core.state import State, apply
+from tenuto.core.state import State
 from tenuto.errors import NotFound
 from tenuto.wire.definitions import parse_definition
 

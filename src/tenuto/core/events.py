@@ -41,6 +41,11 @@ class ForkLink(Struct, frozen=True, omit_defaults=True, rename="camel"):
     from_step: str
 
 
+Apart = dict[str, str] | None
+"""Of an event with large data: by field, the SHA-256 of the JSON that is stored apart and belongs there. On disk only;
+what is folded is whole."""
+
+
 class Event(Struct, frozen=True, omit_defaults=True, rename="camel", tag_field="type"):
     """One fact."""
 
@@ -61,6 +66,10 @@ class ExecutionStarted(Event, frozen=True, tag="execution.started"):
     fork_of: ForkLink | None = None
 
 
+class ExecutionQueued(Event, frozen=True, tag="execution.queued"):
+    """Its `startAt` has come, and it waits for the slots it shares with others."""
+
+
 class ExecutionBegan(Event, frozen=True, tag="execution.began"):
     """The execution, pending until now, begins: its `startAt` has come, or it was granted its slots."""
 
@@ -76,6 +85,7 @@ class StepCopied(Event, frozen=True, tag="step.copied"):
     reason: SkipReason | None = None
     chosen: list[str] | None = None
     vars: dict[str, Any] | None = None
+    apart: Apart = None
 
 
 class StepQueued(Event, frozen=True, tag="step.queued"):
@@ -105,6 +115,7 @@ class StepWaiting(Event, frozen=True, tag="step.waiting"):
     result: Any = None
     on_time: Literal["succeed", "fail", "approve", "reject"] = "succeed"
     details: dict[str, Any] | None = None
+    apart: Apart = None
 
 
 class StepParked(Event, frozen=True, tag="step.parked"):
@@ -129,6 +140,7 @@ class MapExpanded(Event, frozen=True, tag="map.expanded"):
     step: str
     attempt: int
     items: list[Any]
+    apart: Apart = None
 
 
 class BodiesStarted(Event, frozen=True, tag="bodies.started"):
@@ -155,6 +167,7 @@ class StepReported(Event, frozen=True, tag="step.reported"):
     result: Any = None
     error: StepError | None = None
     by: str | None = None
+    apart: Apart = None
 
 
 class SignalReceived(Event, frozen=True, tag="signal.received"):
@@ -165,6 +178,7 @@ class SignalReceived(Event, frozen=True, tag="signal.received"):
     payload: Any = None
     key: str | None = None
     by: str | None = None
+    apart: Apart = None
 
 
 class ApprovalGiven(Event, frozen=True, tag="approval.given"):
@@ -174,11 +188,13 @@ class ApprovalGiven(Event, frozen=True, tag="approval.given"):
     by: str
     comment: str | None = None
     data: Any = None
+    apart: Apart = None
 
 
 class StepSucceeded(Event, frozen=True, tag="step.succeeded"):
     """The step returned `result`. Of a decision, `chosen` names the steps it chose. `gathered` says that the result is
-    that of its nested steps, `vars` what it wrote there, `signal` the number of the signal it consumed, `cached` that the
+    that of its nested steps, `vars` what it wrote there, `signal` the number of the signal it consumed, `child` an execution
+    that ends with this one, `cached` that the
     result was kept from before, `by` the person who completed it by hand."""
 
     step: str
@@ -188,9 +204,11 @@ class StepSucceeded(Event, frozen=True, tag="step.succeeded"):
     gathered: bool = False
     vars: dict[str, Any] | None = None
     signal: int | None = None
+    child: str | None = None
     cached: bool = False
     by: str | None = None
     reason: str | None = None
+    apart: Apart = None
 
 
 class AttemptFailed(Event, frozen=True, tag="attempt.failed"):
@@ -266,15 +284,18 @@ class CancelRequested(Event, frozen=True, tag="execution.cancel-requested"):
     reason: str | None = None
     step: str | None = None
     output: Any = None
+    apart: Apart = None
 
 
 class HandlersStarted(Event, frozen=True, tag="execution.handlers-started"):
-    """All steps have ended and it is known how the execution will end; its handlers run now."""
+    """All steps have ended and it is known how the execution will end; these of its handlers run now."""
 
+    handlers: Literal["failure", "cancel", "always"]
     outcome: Literal["completed", "failed", "cancelled"]
     output: Any = None
     error: StepError | None = None
     step: str | None = None
+    apart: Apart = None
 
 
 class CompensationStarted(Event, frozen=True, tag="execution.compensation-started"):
@@ -292,6 +313,13 @@ class UndoStarted(Event, frozen=True, tag="compensation.started"):
     step: str
 
 
+class UndoEnded(Event, frozen=True, tag="compensation.ended"):
+    """The step has been undone, or (`well` False) its compensation failed for good and no more is undone."""
+
+    step: str
+    well: bool = True
+
+
 class OutputRequested(Event, frozen=True, tag="execution.output-requested"):
     """All steps have ended well and the definition's `output` is being worked out."""
 
@@ -300,6 +328,7 @@ class ExecutionCompleted(Event, frozen=True, tag="execution.completed"):
     """Ended well. `output` is present where the definition has an `output`; else it is read from the last steps."""
 
     output: Any = None
+    apart: Apart = None
 
 
 class ExecutionFailed(Event, frozen=True, tag="execution.failed"):
@@ -318,15 +347,18 @@ class ExecutionCancelled(Event, frozen=True, tag="execution.cancelled"):
 
 
 class ExecutionRetried(Event, frozen=True, tag="execution.retried"):
-    """A failed execution goes on: `steps` are done again, everything else keeps its result."""
+    """A failed execution goes on: `steps` are done again, in `reopened` (a parallel, a map) what had not succeeded;
+    everything else keeps its result."""
 
     steps: list[str]
     by: str | None = None
     reason: str | None = None
+    reopened: list[str] = []
 
 
 AnyEvent = (
     ExecutionStarted
+    | ExecutionQueued
     | ExecutionBegan
     | StepCopied
     | StepQueued
@@ -352,6 +384,7 @@ AnyEvent = (
     | HandlersStarted
     | CompensationStarted
     | UndoStarted
+    | UndoEnded
     | OutputRequested
     | ExecutionCompleted
     | ExecutionFailed

@@ -33,7 +33,7 @@ def summary(state: State, now: int) -> str:
     if state.output_requested:
         return "All steps have ended well; the output is being worked out."
     late = f"; its time is up at {_due(state.deadline, now)}" if state.deadline is not None else ""
-    return f"The execution is running; {_count(state.open, 'step')} of {len(state.steps)} still to end{late}."
+    return f"The execution is running; {_count(state.open, 'step')} of {len(state.graph.nodes)} still to end{late}."
 
 
 def explain(state: State, now: int) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def explain(state: State, now: int) -> list[dict[str, Any]]:
     sources = _undecided_sources(state)
     return [
         _explain_step(state, node, step, sources.get(node.index, []), now)
-        for node, step in zip(state.graph.nodes, state.steps, strict=True)
+        for node, step in zip(state.graph.nodes, state.own_steps(), strict=True)
         if step.status not in TERMINAL_STEP
     ]
 
@@ -52,7 +52,7 @@ def explain(state: State, now: int) -> list[dict[str, Any]]:
 def _undecided_sources(state: State) -> dict[int, list[int]]:
     """The unfinished steps that each pending step has an edge from."""
     sources: dict[int, list[int]] = {}
-    for node, step in zip(state.graph.nodes, state.steps, strict=True):
+    for node, step in zip(state.graph.nodes, state.own_steps(), strict=True):
         if step.status in TERMINAL_STEP:
             continue
         for target in dict.fromkeys(edge.target for edge in node.out):

@@ -11,12 +11,14 @@ from tenuto.core.events import ForkLink, ParentLink, StepCopied, StepError
 
 class Succeeded(Struct, frozen=True):
     """The attempt returned `result` (JSON data). Of a decision, `chosen` names the steps it chose; `vars` are written
-    for later steps to read; `cached` says that nothing was done, the result was kept from before."""
+    for later steps to read; `cached` says that nothing was done, the result was kept from before; `child` names an
+    execution that nobody waits for and that ends with this one."""
 
     result: Any = None
     chosen: list[str] | None = None
     vars: dict[str, Any] | None = None
     cached: bool = False
+    child: str | None = None
 
 
 class Failed(Struct, frozen=True):
@@ -46,6 +48,10 @@ class Expanded(Struct, frozen=True):
     items: list[Any]
 
 
+class Opened(Struct, frozen=True):
+    """The `when` of a container holds, so what is inside it begins."""
+
+
 class Judged(Struct, frozen=True):
     """Whether a loop's `until` holds."""
 
@@ -67,7 +73,7 @@ class ConditionFalse(Struct, frozen=True):
 Outcome = Succeeded | Failed | Waiting | Finished
 
 
-Ending = Outcome | ConditionFalse | Expanded | Judged
+Ending = Outcome | ConditionFalse | Opened | Expanded | Judged
 
 
 class Start(NamedTuple):

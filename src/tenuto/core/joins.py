@@ -87,6 +87,14 @@ def _all_failed(node: Node, step: StepState) -> Verdict:
     return WAIT if step.undecided else RUN
 
 
+def _at_least(node: Node, step: StepState) -> Verdict:
+    if step.live >= node.at_least:
+        return RUN
+    if step.live + step.undecided >= node.at_least:
+        return WAIT
+    return _upstream_failed(step) if step.blocked else _none_live(step)
+
+
 def _upstream_failed(step: StepState) -> Skip:
     return Skip("upstream_failed", step.cause)
 
@@ -103,4 +111,5 @@ _JOINS: dict[str, Callable[[Node, StepState], Verdict]] = {
     "one_success": _one_success,
     "one_failed": _one_failed,
     "all_failed": _all_failed,
+    "at_least": _at_least,
 }

@@ -6,7 +6,6 @@ from typing import Any
 
 from tenuto.core.commands import Message, WebhookKind
 from tenuto.core.events import StepError
-from tenuto.core.graph import Node
 from tenuto.core.state import State, StepState
 
 _ATTRIBUTES: dict[WebhookKind, tuple[str, str]] = {
@@ -16,10 +15,10 @@ _ATTRIBUTES: dict[WebhookKind, tuple[str, str]] = {
 }
 
 
-def step_notice(state: State, node: Node, step: StepState, now: int) -> Message:
+def step_notice(state: State, step: StepState, now: int) -> Message:
     """The onStep message of a step that has just succeeded or failed."""
     body = _head(state, "step.succeeded" if step.status == "success" else "step.failed", now)
-    body["stepId"] = node.id
+    body["stepId"] = step.id
     body["status"] = step.status
     if step.error is None:
         body["result"] = step.result
@@ -35,17 +34,9 @@ def execution_notice(state: State, kind: WebhookKind, now: int) -> Message | Non
         return None
     body = _head(state, name, now)
     if kind == "onComplete":
-        body["results"] = {
-            node.id: step.result
-            for node, step in zip(state.graph.nodes, state.steps, strict=True)
-            if step.status == "success"
-        }
+        body["results"] = {step.id: step.result for step in state.own_steps() if step.status == "success"}
     else:
-        body["failedSteps"] = [
-            node.id
-            for node, step in zip(state.graph.nodes, state.steps, strict=True)
-            if step.status == "failed"
-        ]
+        body["failedSteps"] = [step.id for step in state.own_steps() if step.status == "failed"]
         if state.error is not None:
             body["error"] = _error(state.error) | {"stepId": state.error_step}
     return Message(kind, body)

@@ -1,19 +1,19 @@
-"""The journal of one execution, folded. `apply` is the only thing that changes a state; it takes a fact and never
-asks whether the fact was wise. `decide` makes the facts.
+"""One execution as it stands: the journal folded (`core.apply` does that, and nothing else changes a state).
 
-A fact about a step decides the step's outgoing edges here, by counting at their targets; the targets whose counts
-moved are left in `touched` for `decide` to look at.
+Steps live in slots. The workflow's own come first, in the order of the definition; those of nested bodies, handlers
+and compensations follow as they begin, a frame of slots for each. A slot is never used twice, so that what is reported
+for one item can never be taken for another's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections import deque
+from heapq import heappop
 from typing import Any, Literal
 
 from tenuto.core import events as ev
 from tenuto.core.events import StepError
-from tenuto.core.graph import EdgeKind, Graph, Node
+from tenuto.core.graph import Block, Graph, Node
 
 StepStatus = Literal[
     "pending", "queued", "running", "retrying", "waiting", "success", "failed", "skipped", "cancelled"
@@ -24,23 +24,163 @@ Phase = Literal["normal", "handlers", "compensating", "cancelling"]
 TERMINAL_STEP = frozenset({"success", "failed", "skipped", "cancelled"})
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
-RETRY, WAIT, TOTAL, DEADLINE = range(4)
-"""Kinds of timers: a retry is due, a wait is over, a step's total timeout, the execution's timeout."""
+RETRY, WAIT, TOTAL, DEADLINE, START, QUEUE = range(6)
+"""Kinds of timers: a retry is due, a wait is over, a step's total timeout, the execution's timeout, its `startAt`,
+a step's `queueTimeout`."""
+
+MOST_ERRORS = 1_000
+"""So many tolerated failures of a map are kept with their errors."""
+
+
+class Frame:
+    """A block that is being done: its steps stand in the slots from `base` on. `owner` is the slot of the container
+    (None for the workflow's own steps, handlers and compensations), `number` the item or round, `suffix` what tells
+    the ids of its steps from those of other items. `context` holds the results of its steps; what it does not have is
+    looked for in `parent`. `open` counts steps that have not ended; `is_cut` says that some were given up."""
+
+    __slots__ = (
+        "base", "block", "context", "first_failure", "generation", "is_cut", "keep", "number", "open", "owner", "parent",
+        "suffix",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        block: Block,
+        base: int,
+        context: dict[str, Any],
+        *,
+        owner: int | None = None,
+        parent: Frame | None = None,
+        number: int | None = None,
+        suffix: str = "",
+        generation: int = 0,
+    ) -> None:
+        self.block = block
+        self.base = base
+        self.context = context
+        self.owner = owner
+        self.parent = parent
+        self.number = number
+        self.suffix = suffix
+        self.generation = generation
+        self.open = len(block.nodes)
+        self.first_failure: int | None = None
+        self.is_cut = False
+        self.keep = False
+
+    def slots(self) -> range:
+        """The slots of its steps."""
+        return range(self.base, self.base + len(self.block.nodes))
+
+
+class ItemError:
+    """Why an item of a map failed, and the nested step that did."""
+
+    __slots__ = ("error", "number", "step")
+
+    def __init__(self, number: int, error: StepError, step: str) -> None:
+        self.number = number
+        self.error = error
+        self.step = step
+
+
+class MapWork:
+    """A map under way: `todo` are the numbers of items not begun, in order; `done` marks those that succeeded."""
+
+    __slots__ = ("done", "errors", "failures", "frames", "items", "results", "todo")
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+        self.results: list[Any] = [None] * len(items)
+        self.done = bytearray(len(items))
+        self.todo: deque[int] = deque(range(len(items)))
+        self.frames: dict[int, Frame] = {}
+        self.failures = 0
+        self.errors: list[ItemError] = []
+
+    def reopen(self) -> None:
+        """Have every item that has not succeeded done again."""
+        self.todo = deque(number for number, is_done in enumerate(self.done) if not is_done)
+        self.frames = {}
+        self.failures = 0
+        self.errors = []
+
+
+class LoopWork:
+    """A loop under way: the round, its frame, and the result of the last round that ended, or why that failed."""
+
+    __slots__ = ("error", "frame", "has_ended", "result", "round")
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.frame: Frame | None = None
+        self.has_ended = False
+        self.result: Any = None
+        self.error: ItemError | None = None
+
+
+class Approvals:
+    """Who has approved so far."""
+
+    __slots__ = ("given",)
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, Any]] = []
+
+
+Work = Frame | MapWork | LoopWork | Approvals
 
 
 class StepState:
     """One step as it stands. Times in ms since the epoch; `wake_at` while retrying or waiting; `deadline` is the end of
-    `totalTimeout`. `infra` counts interrupted attempts, `lost` those among them that went down with a crash. The
-    counts are of incoming edges: undecided, live, blocked, and those whose source failed."""
+    `totalTimeout`. `acting` says that an attempt runs now (an open container runs without). `infra` counts interrupted
+    attempts, `lost` those among them that went down with a crash. The counts are of incoming edges: undecided, live,
+    blocked, and those whose source failed. `work` is what goes on inside, `wait` the fact that it waits, `report` what
+    came before it waited, `by` the person who ended it."""
 
     __slots__ = (
-        "attempts", "blocked", "cause", "chosen", "deadline", "end_time", "error", "failed", "generation", "infra", "live",
-        "lost", "not_taken", "reason", "result", "start_time", "status", "undecided", "waiting_for", "wake_at",
+        "acting",
+        "attempts",
+        "blocked",
+        "by",
+        "cached",
+        "caught",
+        "cause",
+        "chosen",
+        "deadline",
+        "end_time",
+        "error",
+        "failed",
+        "frame",
+        "generation",
+        "id",
+        "infra",
+        "live",
+        "lost",
+        "node",
+        "not_taken",
+        "queued_at",
+        "reason",
+        "report",
+        "result",
+        "slot",
+        "start_time",
+        "status",
+        "undecided",
+        "wait",
+        "waiting_for",
+        "wake_at",
+        "work",
     )  # fmt: skip
 
-    def __init__(self, undecided: int, generation: int = 0) -> None:
+    def __init__(self, node: Node, frame: Frame, slot: int, step_id: str, generation: int = 0) -> None:
+        self.node = node
+        self.frame = frame
+        self.slot = slot
+        self.id = step_id
+        self.generation = generation
         self.status: StepStatus = "pending"
-        self.undecided = undecided
+        self.undecided = node.in_count
         self.live = 0
         self.blocked = 0
         self.failed = 0
@@ -49,26 +189,43 @@ class StepState:
         self.attempts = 0
         self.infra = 0
         self.lost = 0
-        self.generation = generation
+        self.acting = False
+        self.cached = False
+        self.caught = False
         self.start_time: int | None = None
         self.end_time: int | None = None
+        self.queued_at: int | None = None
         self.wake_at: int | None = None
         self.deadline: int | None = None
         self.waiting_for: str | None = None
+        self.wait: ev.StepWaiting | None = None
+        self.report: ev.StepReported | None = None
+        self.work: Work | None = None
         self.result: Any = None
         self.error: StepError | None = None
         self.reason: ev.SkipReason | None = None
         self.chosen: frozenset[str] | None = None
+        self.by: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it, unless a person has it redone."""
+        return self.status in TERMINAL_STEP
 
 
 class State:
-    """One execution as it stands. `open` counts steps that have not ended, `running` those whose
-    attempt runs now, `seq` the decisions folded so far."""
+    """One execution as it stands. `open` counts steps that have not ended, nested ones apart; `running` those whose
+    attempt runs now, `queued` those that wait for slots, `seq` the decisions folded so far. `touched` and `tended` are
+    slots for the next decision to look at: steps whose edges were decided, and containers inside which something
+    ended."""
 
     __slots__ = (
-        "cancel", "context", "deadline", "end_time", "error", "error_step", "execution_id", "first_failure", "graph",
-        "input", "open", "output", "output_requested", "paused_at", "phase", "priority", "retries", "running", "seq",
-        "start_time", "status", "steps", "tags", "terminated", "timers", "touched", "version", "workflow_id",
+        "began", "cancel", "children", "compensation", "context", "deadline", "end_time", "ending", "error", "error_step",
+        "execution_id", "fork_of", "gone", "graph", "handlers_done", "input", "listening", "named", "open", "output",
+        "output_requested", "parent", "paused_at", "phase", "phase_frame", "priority", "queued", "retries", "root", "running",
+        "seq", "signal_count", "signal_keys", "signals", "start_at", "start_time", "status", "steps", "tags", "tended", "terminated",
+        "timers", "to_undo", "touched", "undoable", "undoing", "undone", "vars", "version", "waits_for_slots",
+        "workflow_id",
     )  # fmt: skip
 
     def __init__(self, graph: Graph) -> None:
@@ -78,27 +235,59 @@ class State:
         self.version = graph.version
         self.status: ExecutionStatus = "pending"
         self.phase: Phase = "normal"
-        self.steps = [StepState(node.in_count) for node in graph.nodes]
-        self.open = len(self.steps)
-        self.running = 0
         self.input: dict[str, Any] = {}
         self.context: dict[str, Any] = {}
+        self.root = Frame(graph.root, 0, self.context)
+        self.steps = [StepState(node, self.root, node.index, node.id) for node in graph.nodes]
+        self.gone = StepState(graph.nodes[0], self.root, -1, "")
+        """What stands in the slots of steps that are forgotten."""
+        self.gone.status = "skipped"
+        self.named: dict[str, int] = {}
+        """Slots of the steps that are not the workflow's own, by instance id."""
+        self.open = len(self.steps)
+        self.running = 0
+        self.queued = 0
         self.priority = 0
         self.tags: dict[str, str] = {}
+        self.vars: dict[str, Any] = {}
+        self.parent: ev.ParentLink | None = None
+        self.fork_of: ev.ForkLink | None = None
+        self.start_at: int | None = None
         self.start_time = 0
+        self.began = False
+        self.waits_for_slots = False
         self.end_time: int | None = None
         self.deadline: int | None = None
         self.paused_at: int | None = None
         self.cancel: ev.CancelRequested | None = None
+        self.ending: ev.HandlersStarted | ev.CompensationStarted | None = None
+        """How it will end, once that is known and handlers or compensations still run."""
+        self.handlers_done: set[str] = set()
+        self.phase_frame: Frame | None = None
+        """The handlers, or the compensation, that run now."""
+        self.undoable: dict[str, StepState] = {}
+        """Steps that have succeeded and can be undone, by instance id, the last that succeeded last."""
+        self.to_undo: list[str] = []
+        self.undoing: str | None = None
+        self.undone: set[str] = set()
+        self.compensation: Literal["complete", "partial"] | None = None
         self.terminated = False
-        self.first_failure: int | None = None
         self.error: StepError | None = None
         self.error_step: str | None = None
         self.output: Any = None
         self.output_requested = False
         self.retries = 0
         self.seq = 0
+        self.signals: dict[str, deque[ev.SignalReceived]] = {}
+        """Signals that no step has taken yet, by name."""
+        self.signal_count = 0
+        self.signal_keys: set[tuple[str, str]] = set()
+        self.listening: dict[str, list[int]] = {}
+        """Slots of the steps that wait for a signal, by its name, the first to wait first."""
+        self.children: list[str] = []
+        """Executions that nobody waits for and that end with this one."""
         self.touched: list[int] = []
+        self.tended: list[int] = []
         self.timers: list[tuple[int, int, int]] = []
 
     @property
@@ -106,19 +295,40 @@ class State:
         """Whether the execution has ended (a retry may bring a failed one back)."""
         return self.status in TERMINAL
 
+    @property
+    def first_failure(self) -> int | None:
+        """The slot of the critical step of the workflow's own that failed first, if any did."""
+        return self.root.first_failure
+
+    def slot_of(self, step_id: str) -> int:
+        """The slot of a step by its (instance) id. Raises KeyError."""
+        slot = self.graph.index.get(step_id)
+        return self.named[step_id] if slot is None else slot
+
     def step(self, step_id: str) -> StepState:
-        """The step of that id. Raises KeyError."""
-        return self.steps[self.graph.index[step_id]]
+        """The step of that (instance) id. Raises KeyError."""
+        return self.steps[self.slot_of(step_id)]
 
+    def find_step(self, step_id: str) -> StepState | None:
+        """The step of that (instance) id, if there is one now."""
+        slot = self.graph.index.get(step_id)
+        if slot is None:
+            slot = self.named.get(step_id)
+        return None if slot is None else self.steps[slot]
 
-def apply(state: State, event: ev.AnyEvent, at: int) -> None:
-    """Fold one fact, recorded at instant `at`, into the state."""
-    _FOLDS[type(event)](state, event, at)
+    def own_steps(self) -> list[StepState]:
+        """The workflow's own steps, in the order of the definition."""
+        steps = self.steps
+        return steps if len(steps) == len(self.graph.nodes) else steps[: len(self.graph.nodes)]
+
+    def nested_steps(self) -> list[StepState]:
+        """Steps of bodies, handlers and compensations that there are now."""
+        return [self.steps[slot] for slot in self.named.values()]
 
 
 def next_wake(state: State) -> int | None:
     """The earliest instant at which time alone moves this execution; None while paused, ended, or never."""
-    if state.status != "running":
+    if state.status != "running" and (state.status != "pending" or state.start_at is None):
         return None
     timers = state.timers
     while timers and not timer_holds(state, timers[0]):
@@ -127,300 +337,47 @@ def next_wake(state: State) -> int | None:
 
 
 def timer_holds(state: State, timer: tuple[int, int, int]) -> bool:
-    """Whether the timer (due, kind, step) still stands for something."""
-    due, kind, i = timer
+    """Whether the timer (due, kind, slot) still stands for something."""
+    due, kind, slot = timer
     if kind == DEADLINE:
         return state.deadline == due and not state.is_terminal
-    step = state.steps[i]
+    if kind == START:
+        return state.status == "pending" and state.start_at == due and not state.waits_for_slots
+    step = state.steps[slot]
     if kind == RETRY:
         return step.status == "retrying" and step.wake_at == due
     if kind == WAIT:
         return step.status == "waiting" and step.wake_at == due
+    if kind == QUEUE:
+        return step.status == "queued" and step.wake_at == due
     return step.deadline == due and step.status not in TERMINAL_STEP
 
 
 def is_parked(state: State) -> bool:
-    """Whether nothing of the execution runs now: only time or a person moves it."""
-    return not state.running and not state.output_requested
+    """Whether nothing of the execution runs now or waits for slots: only time, a message or a person moves it."""
+    return not (state.running or state.output_requested or state.waits_for_slots or state.queued)
 
 
 def look_again(state: State) -> None:
-    """Have the next decision look at every step that has not started: for a state just folded from its journal, whose
-    last decision may have been made while nothing was to start."""
+    """Have the next decision look at every step that has not started and inside every container: for a state just
+    folded from its journal, whose last decision may have been made while nothing was to start."""
     if not state.is_terminal:
-        state.touched = [i for i, step in enumerate(state.steps) if step.status == "pending"]
+        state.touched = [step.slot for step in state.steps if step.status == "pending"]
+        state.tended = [step.slot for step in state.steps if is_open(step)]
 
 
-def _started(state: State, event: ev.ExecutionStarted, at: int) -> None:
-    state.execution_id = event.execution_id
-    state.status = "running"
-    state.input = event.context
-    state.context = dict(event.context)
-    state.priority = event.priority
-    state.tags = event.tags
-    state.start_time = at
-    state.touched.extend(state.graph.roots)
-    _set_deadline(state, at)
+def is_open(step: StepState) -> bool:
+    """Whether it is a container inside which something goes on or may begin."""
+    return step.status == "running" and not step.acting and step.node.kind != "task"
 
 
-def _set_deadline(state: State, at: int) -> None:
-    timeout = state.graph.definition.timeout
-    state.deadline = at + timeout if timeout else None
-    if state.deadline is not None:
-        heappush(state.timers, (state.deadline, DEADLINE, -1))
-
-
-def _step_started(state: State, event: ev.StepStarted, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    step.status = "running"
-    state.running += 1
-    step.attempts = event.attempt
-    step.wake_at = None
-    if step.start_time is None:
-        step.start_time = at
-        total = state.graph.nodes[i].total_timeout
-        if total:
-            step.deadline = at + total
-            heappush(state.timers, (step.deadline, TOTAL, i))
-
-
-def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _leave_running(state, step)
-    step.status = "waiting"
-    step.waiting_for = event.waiting_for
-    step.wake_at = event.until
-    step.result = event.result
-    if event.until is not None:
-        heappush(state.timers, (event.until, WAIT, i))
-
-
-def _attempt_failed(state: State, event: ev.AttemptFailed, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _leave_running(state, step)
-    step.status = "retrying"
-    step.error = event.error
-    step.wake_at = event.retry_at
-    heappush(state.timers, (event.retry_at, RETRY, i))
-
-
-def _attempt_interrupted(state: State, event: ev.AttemptInterrupted, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _leave_running(state, step)
-    step.status = "retrying"
-    step.infra += 1
-    step.lost += event.counted
-    step.wake_at = event.retry_at
-    heappush(state.timers, (event.retry_at, RETRY, i))
-
-
-def _step_succeeded(state: State, event: ev.StepSucceeded, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _end_step(state, step, "success", at)
-    step.error = None
-    step.result = event.result
-    step.chosen = None if event.chosen is None else frozenset(event.chosen)
-    state.context[event.step] = event.result
-    _decide_edges(state, state.graph.nodes[i], step)
-
-
-def _step_failed(state: State, event: ev.StepFailed, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _end_step(state, step, "failed", at)
-    step.error = event.error
-    step.result = None
-    node = state.graph.nodes[i]
-    if node.critical and state.first_failure is None:
-        state.first_failure = i
-    _decide_edges(state, node, step)
-
-
-def _step_skipped(state: State, event: ev.StepSkipped, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _end_step(state, step, "skipped", at)
-    step.attempts = 0
-    step.start_time = None
-    step.reason = event.reason
-    step.cause = event.cause
-    _decide_edges(state, state.graph.nodes[i], step)
-
-
-def _step_cancelled(state: State, event: ev.StepCancelled, at: int) -> None:
-    i = state.graph.index[event.step]
-    step = state.steps[i]
-    _end_step(state, step, "cancelled", at)
-    step.result = None
-    _decide_edges(state, state.graph.nodes[i], step)
-
-
-def _end_step(state: State, step: StepState, status: StepStatus, at: int) -> None:
-    assert step.status not in TERMINAL_STEP, "a step ends once"
-    _leave_running(state, step)
-    step.status = status
-    step.end_time = at
-    step.wake_at = None
-    step.waiting_for = None
-    state.open -= 1
-
-
-def _leave_running(state: State, step: StepState) -> None:
-    if step.status == "running":
-        state.running -= 1
-
-
-def _decide_edges(state: State, node: Node, step: StepState, only: set[int] | None = None) -> None:
-    """Decide the step's outgoing edges by how it ended (each exactly once), to the targets in `only` if given."""
-    ran = step.status in ("success", "failed")
-    cause = step.cause or node.id if step.status == "skipped" else node.id
-    for target_index, kind in node.out:
-        if only is not None and target_index not in only:
-            continue
-        target = state.steps[target_index]
-        target.undecided -= 1
-        if _lives(state, node, step, target_index, kind):
-            target.live += 1
-        elif _blocks(node, step, kind):
-            if not target.blocked:
-                target.cause = cause
-            target.blocked += 1
-        else:
-            target.not_taken = target.not_taken or ran
-            if target.cause is None:
-                target.cause = cause
-        if step.status == "failed":
-            target.failed += 1
-        state.touched.append(target_index)
-
-
-def _lives(state: State, node: Node, step: StepState, target: int, kind: EdgeKind) -> bool:
-    if step.status == "success":
-        if node.is_decision:
-            chosen = step.chosen or frozenset()
-            return kind != EdgeKind.DEPENDENCY and state.graph.nodes[target].id in chosen
-        return kind in (EdgeKind.DEPENDENCY, EdgeKind.SUCCESS)
-    if step.status == "failed":
-        if kind == EdgeKind.DEPENDENCY:
-            return node.continues and not node.is_decision  # a decision leads only where its ways are named
-        return kind == EdgeKind.FAILURE
-    return False
-
-
-def _blocks(node: Node, step: StepState, kind: EdgeKind) -> bool:
-    if kind != EdgeKind.DEPENDENCY:
-        return False
-    if step.status == "failed":
-        return not node.continues
-    return step.status == "skipped" and step.reason == "upstream_failed"
-
-
-def _paused(state: State, event: ev.ExecutionPaused, at: int) -> None:
-    state.status = "paused"
-    state.paused_at = at
-
-
-def _resumed(state: State, event: ev.ExecutionResumed, at: int) -> None:
-    """Time spent paused counts towards no timeout, so deadlines move by it; instants waited for do not."""
-    assert state.paused_at is not None, "only a paused execution resumes"
-    spent = at - state.paused_at
-    state.status = "running"
-    state.paused_at = None
-    if state.deadline is not None:
-        state.deadline += spent
-        heappush(state.timers, (state.deadline, DEADLINE, -1))
-    for i, step in enumerate(state.steps):
-        if step.deadline is not None and step.status not in TERMINAL_STEP:
-            step.deadline += spent
-            heappush(state.timers, (step.deadline, TOTAL, i))
-        if step.status == "pending":
-            state.touched.append(i)
-
-
-def _cancel_requested(state: State, event: ev.CancelRequested, at: int) -> None:
-    """To cancel ends a pause; to drain does not, for retries and waits go on then."""
-    state.cancel = event
-    state.phase = "cancelling"
-    if state.paused_at is not None and event.mode == "cancel":
-        state.status = "running"
-        state.paused_at = None
-
-
-def _output_requested(state: State, event: ev.OutputRequested, at: int) -> None:
-    state.output_requested = True
-
-
-def _completed(state: State, event: ev.ExecutionCompleted, at: int) -> None:
-    _end(state, "completed", at)
-    state.output = event.output
-
-
-def _failed(state: State, event: ev.ExecutionFailed, at: int) -> None:
-    _end(state, "failed", at)
-    state.error = event.error
-    state.error_step = event.step
-
-
-def _cancelled(state: State, event: ev.ExecutionCancelled, at: int) -> None:
-    _end(state, "cancelled", at)
-    state.terminated = event.terminated
-    if event.terminated:
-        state.error = StepError("terminated", event.reason or "ended at once by request")
-
-
-def _end(state: State, status: ExecutionStatus, at: int) -> None:
-    assert state.open == 0, "an ended execution has only ended steps"
-    state.status = status
-    state.phase = "normal"
-    state.end_time = at
-    state.paused_at = None
-    state.output_requested = False
-    state.timers.clear()
-    state.touched.clear()
-
-
-def _retried(state: State, event: ev.ExecutionRetried, at: int) -> None:
-    """Put the named steps back to the beginning, one generation on, and decide anew the edges that lead to them from
-    steps that keep their results."""
-    state.status = "running"
-    state.end_time = state.error = state.error_step = state.cancel = state.first_failure = None
-    state.terminated = False
-    state.retries += 1
-    state.timers.clear()
-    state.touched.clear()
-    again = {state.graph.index[step_id] for step_id in event.steps}
-    for i in again:
-        state.context.pop(state.graph.nodes[i].id, None)
-        state.steps[i] = StepState(state.graph.nodes[i].in_count, state.steps[i].generation + 1)
-    state.open = len(again)
-    for i, step in enumerate(state.steps):
-        if i not in again:
-            _decide_edges(state, state.graph.nodes[i], step, only=again)
-    state.touched.extend(sorted(again))
-    _set_deadline(state, at)
-
-
-_FOLDS: dict[type[ev.Event], Callable[[State, Any, int], None]] = {
-    ev.ExecutionStarted: _started,
-    ev.StepStarted: _step_started,
-    ev.StepWaiting: _step_waiting,
-    ev.AttemptFailed: _attempt_failed,
-    ev.AttemptInterrupted: _attempt_interrupted,
-    ev.StepSucceeded: _step_succeeded,
-    ev.StepFailed: _step_failed,
-    ev.StepSkipped: _step_skipped,
-    ev.StepCancelled: _step_cancelled,
-    ev.ExecutionPaused: _paused,
-    ev.ExecutionResumed: _resumed,
-    ev.CancelRequested: _cancel_requested,
-    ev.OutputRequested: _output_requested,
-    ev.ExecutionCompleted: _completed,
-    ev.ExecutionFailed: _failed,
-    ev.ExecutionCancelled: _cancelled,
-    ev.ExecutionRetried: _retried,
-}
+def frames_in(step: StepState) -> list[Frame]:
+    """The frames that are open inside a container."""
+    match step.work:
+        case Frame():
+            return [step.work]
+        case LoopWork():
+            return [] if step.work.frame is None else [step.work.frame]
+        case MapWork():
+            return list(step.work.frames.values())
+    return []

@@ -9,8 +9,10 @@ from typing import Any
 from msgspec import UNSET
 
 from tenuto.core.events import StepError
-from tenuto.core.graph import Node
-from tenuto.core.state import State, StepState
+from tenuto.core.state import Approvals, LoopWork, MapWork, State, StepState, Work
+
+MOST_NESTED = 1_000
+"""So many nested steps a document shows at most."""
 
 IN_PROGRESS = frozenset({"queued", "running", "retrying", "waiting"})
 """Step statuses between the first attempt and the end."""
@@ -22,11 +24,7 @@ def document(state: State, now: int) -> dict[str, Any]:
     view = _head(state)
     if state.end_time is None:
         view["duration"] = _elapsed(state.start_time, now)
-    view["stepResults"] = {
-        node.id: step_result(node, step)
-        for node, step in zip(state.graph.nodes, state.steps, strict=True)
-        if step.status != "pending"
-    }
+    view["stepResults"] = _step_results(state)
     view["context"] = state.context
     if state.status == "completed":
         view["output"] = output(state)
@@ -49,29 +47,46 @@ def visualize(state: State, now: int) -> dict[str, Any]:
         "workflowName": definition.name or definition.id,
         "status": state.status,
         "duration": _elapsed(state.start_time, now if end_time is None else end_time),
-        "steps": [_drawn_step(node, step) for node, step in zip(state.graph.nodes, state.steps, strict=True)],
+        "steps": [_drawn_step(step) for step in state.own_steps()],
     }
 
 
 def output(state: State) -> Any:
     """What a completed execution gives back: its definition's `output`, else the results of its last steps by id."""
-    if state.graph.definition.output is not UNSET:
+    if state.graph.definition.output is not UNSET or state.output is not None:
         return state.output
     nodes, steps = state.graph.nodes, state.steps
     return {nodes[i].id: steps[i].result for i in state.graph.last if steps[i].status == "success"}
 
 
-def step_result(node: Node, step: StepState) -> dict[str, Any]:
+def _step_results(state: State) -> dict[str, Any]:
+    """Every step that something has happened to: the workflow's own, then those of parallels and handlers, and of
+    items and rounds what has not ended."""
+    results = {step.id: step_result(step) for step in state.own_steps() if step.status != "pending"}
+    if state.named:
+        nested = [step for step in state.nested_steps() if step.status != "pending"]
+        shown = [step for step in nested if not step.frame.suffix or step.end_time is None]
+        results |= {step.id: step_result(step) for step in shown[:MOST_NESTED]}
+    return results
+
+
+def step_result(step: StepState) -> dict[str, Any]:
     """One step's part of the document. `error` of a step that has not ended is that of its last attempt."""
-    view: dict[str, Any] = {"stepId": node.id, "status": step.status, "attempts": step.attempts}
+    view: dict[str, Any] = {"stepId": step.id, "status": step.status, "attempts": step.attempts}
     if step.start_time is not None:
         view["startTime"] = step.start_time
     if step.end_time is not None:
         view["endTime"] = step.end_time
         if step.start_time is not None:
             view["duration"] = _elapsed(step.start_time, step.end_time)
+    if step.by is not None:
+        view["by"] = step.by
+    if step.work is not None:
+        _add_work(view, step.work)
     if step.status == "success":
         view["result"] = step.result
+        if step.cached:
+            view["cached"] = True
         return view
     if step.error is not None:
         view["error"] = _error(step.error)
@@ -83,9 +98,32 @@ def step_result(node: Node, step: StepState) -> dict[str, Any]:
         view["waitingFor"] = step.waiting_for
         if step.wake_at is not None:
             view["waitingUntil"] = step.wake_at
+        if step.wait is not None and step.wait.details:
+            view["details"] = step.wait.details
     elif step.status == "retrying":
         view["nextAttemptAt"] = step.wake_at
     return view
+
+
+def _add_work(view: dict[str, Any], work: Work) -> None:
+    """How far a container has come, and who has approved."""
+    match work:
+        case MapWork():
+            succeeded = sum(work.done)
+            view["items"] = {
+                "total": len(work.items),
+                "succeeded": succeeded,
+                "failed": work.failures,
+                "running": len(work.frames),
+            }
+            if work.errors:
+                view["errors"] = [
+                    {"index": item.number, "stepId": item.step} | _error(item.error) for item in work.errors
+                ]
+        case LoopWork():
+            view["rounds"] = work.round + 1
+        case Approvals() if work.given:
+            view["approvals"] = list(work.given)
 
 
 def _head(state: State) -> dict[str, Any]:
@@ -104,10 +142,14 @@ def _head(state: State) -> dict[str, Any]:
         "waiting": current,
         "queued": current,
     }
-    for node, step in zip(state.graph.nodes, state.steps, strict=True):
+    for step in state.own_steps():
         status = step.status
         if status != "pending":
-            lists[status].append(node.id)
+            lists[status].append(step.id)
+    if state.named:
+        for step in state.nested_steps():
+            if step.status != "pending" and not step.frame.suffix:
+                lists[step.status].append(step.id)
     view: dict[str, Any] = {
         "executionId": state.execution_id,
         "workflowId": state.workflow_id,
@@ -126,6 +168,14 @@ def _head(state: State) -> dict[str, Any]:
     view["cancelledSteps"] = cancelled
     view["tags"] = state.tags
     view["priority"] = state.priority
+    if state.start_at is not None:
+        view["startAt"] = state.start_at
+    if state.parent is not None:
+        view["parent"] = {"executionId": state.parent.execution_id, "stepId": state.parent.step}
+    if state.fork_of is not None:
+        view["forkOf"] = {"executionId": state.fork_of.execution_id, "fromStep": state.fork_of.from_step}
+    if state.compensation is not None:
+        view["compensation"] = state.compensation
     if state.error is not None:
         view["error"] = {
             "stepId": state.error_step,
@@ -147,7 +197,8 @@ def _error(error: StepError) -> dict[str, Any]:
     return view
 
 
-def _drawn_step(node: Node, step: StepState) -> dict[str, Any]:
+def _drawn_step(step: StepState) -> dict[str, Any]:
+    node = step.node
     status, detail = drawn_status(step)
     view: dict[str, Any] = {
         "id": node.id,

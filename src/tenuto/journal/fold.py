@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tenuto.core.apply import apply
 from tenuto.core.graph import Graph
-from tenuto.core.state import State, apply, look_again
+from tenuto.core.state import State, look_again
 from tenuto.errors import UnreadableRecord
 from tenuto.journal.codec import decode
 

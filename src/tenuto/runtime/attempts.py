@@ -11,113 +11,191 @@ from typing import Any
 
 import structlog
 
+from tenuto.core.definition import MAX_ITEMS
 from tenuto.core.events import StepError
-from tenuto.core.inputs import ConditionFalse, Failed, Outcome, OutputComputed
-from tenuto.core.state import State
+from tenuto.core.inputs import (
+    ConditionFalse,
+    Ending,
+    Expanded,
+    Failed,
+    Judged,
+    Opened,
+    OutputComputed,
+    Succeeded,
+)
+from tenuto.core.names import step_key
+from tenuto.core.state import LoopWork, State, StepState
 from tenuto.core.truth import is_truthy
-from tenuto.errors import ScriptFailed
+from tenuto.errors import Problem, ScriptFailed
 from tenuto.ports.action import ActionRequest
 from tenuto.ports.clock import Clock
 from tenuto.ports.script import ScriptEngine
-from tenuto.runtime.scope import Scope, step_key
+from tenuto.runtime.scope import NO_VARIABLES, CallbackUrl, Scope, Variables
 from tenuto.runtime.workflow import Plan, Workflow
+from tenuto.scripting.params import CompiledParams, to_text
 
 log = structlog.get_logger(__name__)
 
-Ending = Outcome | ConditionFalse
-
 
 class Performer:
-    """Performs attempts for a node."""
+    """Performs attempts for a node. `variables` are those that all executions share, `callback_url` says where what a
+    step waits for may be reported."""
 
-    def __init__(self, clock: Clock, scripts: ScriptEngine) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        scripts: ScriptEngine,
+        variables: Variables = NO_VARIABLES,
+        callback_url: CallbackUrl | None = None,
+    ) -> None:
         self._clock = clock
         self._scripts = scripts
+        self._variables = variables
+        self._callback_url = callback_url
 
-    def perform_at_once(self, state: State, plan: Plan) -> Ending | Any:
+    def perform_at_once(self, state: State, step: StepState, plan: Plan) -> Ending | Any:
         """The attempt's outcome, or an awaitable that yields it."""
-        if plan.when is not None or plan.params.needs_engine:
-            return self._perform(state, plan)
+        if plan.when is not None or plan.params.needs_engine or step.node.kind != "task":
+            return self._perform(state, step, plan)
+        scope = self._scope(state, step)
         try:
-            outcome = self._act(state, plan, plan.params.resolve_plain(Scope(state, plan.node)))
+            outcome = self._act(state, step, plan, plan.params.resolve_plain(scope), scope)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to actions, see `_ending_of`
             return _ending_of(plan, error)
         if inspect.isawaitable(outcome):
             return self._within_timeout(plan, outcome)
-        return outcome
+        return _fitting(plan, outcome)
 
-    async def _perform(self, state: State, plan: Plan) -> Ending:
-        scope = Scope(state, plan.node)
+    def _scope(self, state: State, step: StepState | None) -> Scope:
+        return Scope(state, step, self._variables, self._callback_url)
+
+    async def _perform(self, state: State, step: StepState, plan: Plan) -> Ending:
+        scope = self._scope(state, step)
         limit: asyncio.Timeout | None = None
         try:
             # `when` has the script engine's own limits; the step's timeout begins with the attempt proper.
-            unmet = await self._unmet(state, plan, scope)
+            unmet = await self._unmet(step, plan, scope)
             if unmet is not None:
                 return unmet
             async with asyncio.timeout(_seconds(plan)) as limit:
+                if step.node.kind != "task":
+                    return await self._open(state, step, plan, scope)
                 params = await plan.params.resolve(scope, self._scripts)
-                outcome = self._act(state, plan, params)
+                outcome = self._act(state, step, plan, params, scope)
                 ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
-                return ending
+                return _fitting(plan, ending)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
             return _ending_of(plan, error, limit)
 
-    async def _unmet(self, state: State, plan: Plan, scope: Scope) -> ConditionFalse | Failed | None:
+    async def _unmet(self, step: StepState, plan: Plan, scope: Scope) -> ConditionFalse | Failed | None:
         """What keeps the step from running by its `when`, asked before the first attempt only: it does not hold, or it
         is an error, which no further attempt can mend."""
-        if plan.when is None or not _is_first(state, plan):
+        if plan.when is None or not _is_first(step):
             return None
         try:
             return None if is_truthy(await plan.when.evaluate(scope, self._scripts)) else ConditionFalse()
         except ScriptFailed as failure:
             return Failed(StepError(failure.kind, f"when: {failure}"), retry=False)
 
+    async def _open(self, state: State, step: StepState, plan: Plan, scope: Scope) -> Ending:
+        """What an attempt of a container itself comes to: a map's items, the judgement of a loop's round, or that it
+        may begin."""
+        if plan.items is not None:
+            return await self._expand(plan, plan.items, scope)
+        if plan.until is not None and isinstance(step.work, LoopWork):
+            scope = Scope(state, step, self._variables, self._callback_url, of_round=True)
+            try:
+                return Judged(is_truthy(await plan.until.evaluate(scope, self._scripts)))
+            except ScriptFailed as failure:
+                return Failed(StepError(failure.kind, f"until: {failure}"), retry=False)
+        return Opened()
+
+    async def _expand(self, plan: Plan, compiled: CompiledParams, scope: Scope) -> Ending:
+        try:
+            items = (await compiled.resolve(scope, self._scripts))["items"]
+        except ScriptFailed as failure:
+            return Failed(StepError(failure.kind, f"items: {failure}"), retry=False)
+        if not isinstance(items, list):
+            return Failed(StepError("expression", f"items: expected a list, got {_kind(items)}"), retry=False)
+        if len(items) > MAX_ITEMS:
+            message = f"items: a map may have {MAX_ITEMS:,} items, this one would have {len(items):,}"
+            return Failed(StepError("limit", message), retry=False)
+        return Expanded(items)
+
     async def _within_timeout(self, plan: Plan, outcome: Any) -> Ending:
         limit: asyncio.Timeout | None = None
         try:
             async with asyncio.timeout(_seconds(plan)) as limit:
                 ending: Ending = await outcome
-                return ending
+                return _fitting(plan, ending)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
             return _ending_of(plan, error, limit)
 
-    def _act(self, state: State, plan: Plan, params: dict[str, Any]) -> Any:
+    def _act(self, state: State, step: StepState, plan: Plan, params: dict[str, Any], scope: Scope) -> Any:
         if plan.action is None:
             message = f"nothing in this process serves the action {plan.node.spec.action!r}"
             return Failed(StepError("unknown-action", message))
-        node = plan.node
-        step = state.steps[node.index]
         return plan.action.run(
             ActionRequest(
                 execution_id=state.execution_id,
                 workflow_id=state.workflow_id,
-                step_id=node.id,
-                step_key=step_key(state, node, step),
+                step_id=plan.node.id,
+                step_key=step_key(state.execution_id, step),
                 attempt=step.attempts,
                 params=params,
-                context=state.context,
-                scope=Scope(state, node),
+                context=scope["context"],
+                scope=scope,
                 now=self._clock.now(),
-                timeout=node.timeout,
+                timeout=plan.node.timeout,
+                instance_id=step.id,
+                generation=step.generation,
+                depth=0 if state.parent is None else state.parent.depth,
             )
         )
+
+    async def slot_keys(self, state: State, step: StepState | None, compiled: CompiledParams) -> list[str]:
+        """The keys of the slots that a step, or the execution, asks for. Raises ScriptFailed."""
+        keys = (await compiled.resolve(self._scope(state, step), self._scripts))["keys"]
+        return [to_text(key) for key in keys]
 
     async def compute_output(self, state: State, workflow: Workflow) -> OutputComputed:
         """The definition's `output` for this execution, or why there is none."""
         assert workflow.output is not None, "asked only of definitions that have an output"
         try:
-            resolved = await workflow.output.resolve(Scope(state, None), self._scripts)
+            resolved = await workflow.output.resolve(self._scope(state, None), self._scripts)
         except ScriptFailed as failure:
             return OutputComputed(error=StepError(failure.kind, f"output: {failure}"))
         except Exception as error:  # else the execution would wait for its output for ever
             log.exception("output_broken", execution=state.execution_id)
             return OutputComputed(error=StepError("internal", f"output: {type(error).__name__}: {error}"))
+        schema = workflow.output_schema
+        if schema is not None and (problems := schema.problems(resolved["output"], ("output",))):
+            return OutputComputed(error=misfit(problems))
         return OutputComputed(value=resolved["output"])
 
 
-def _is_first(state: State, plan: Plan) -> bool:
+def misfit(problems: list[Problem]) -> StepError:
+    """The error of a value that does not fit its schema, with the first few places."""
+    named = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:3])
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return StepError("invalid-output", f"{named}{more}")
+
+
+def _fitting(plan: Plan, ending: Ending) -> Ending:
+    """The outcome, unless its result does not fit the step's `outputSchema`."""
+    if plan.output_schema is None or not isinstance(ending, Succeeded):
+        return ending
+    problems = plan.output_schema.problems(ending.result, ("result",))
+    return Failed(misfit(problems)) if problems else ending
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _is_first(step: StepState) -> bool:
     """Whether no attempt before this one got past `when` (those lost with their process did not count)."""
-    step = state.steps[plan.node.index]
     return step.attempts - step.infra == 1
 
 

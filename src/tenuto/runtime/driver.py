@@ -19,7 +19,7 @@ import structlog
 
 from tenuto.core import inputs as inp
 from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
-from tenuto.core.decide import Decision, Refusal, decide, lost_attempts
+from tenuto.core.decide import Decision, Refusal, decide, lost_attempts, pending_commands
 from tenuto.core.state import State, is_parked, next_wake
 from tenuto.errors import StoreError, StoreUnavailable, TenutoError
 from tenuto.journal.codec import encode
@@ -132,8 +132,8 @@ class Driver:
             return
         for lost in lost_attempts(live.state):
             self.tell(live, lost)
-        if live.state.output_requested:
-            self._carry_out(live, ComputeOutput())
+        for command in pending_commands(live.state):
+            self._carry_out(live, command)
         self.tell(live, inp.TimeCame())
 
     # -- deciding and committing ------------------------------------------------------------------------------
@@ -289,8 +289,9 @@ class Driver:
             self._spawn(self._compute_output(live))
 
     def _run(self, live: Live, command: RunAttempt) -> None:
-        plan = live.workflow.plans[command.step]
-        ending = self._performer.perform_at_once(live.state, plan)
+        step = live.state.steps[command.step]
+        plan = live.workflow.plans[step.node.number]
+        ending = self._performer.perform_at_once(live.state, step, plan)
         key = (command.step, command.attempt, command.generation)
         if isinstance(ending, Awaitable):
             live.attempts[key] = self._spawn(self._follow(live, key, ending))
@@ -416,14 +417,14 @@ class Driver:
             key = (lost.step, lost.attempt, lost.generation)
             if key not in live.attempts and key not in reported:
                 self._carry_out(live, RunAttempt(*key))  # written as started, but never begun
-        if live.state.output_requested:
-            self._carry_out(live, ComputeOutput())
+        for command in pending_commands(live.state):
+            self._carry_out(live, command)
         self.tell(live, inp.TimeCame())
 
     def _drop_overtaken_attempts(self, live: Live) -> None:
         for key, task in list(live.attempts.items()):
             step = live.state.steps[key[0]]
-            if step.status != "running" or (step.attempts, step.generation) != key[1:]:
+            if not step.acting or (step.attempts, step.generation) != key[1:]:
                 del live.attempts[key]
                 task.cancel()
 
@@ -562,7 +563,7 @@ class Driver:
 
 def _is_wanted(state: State, command: RunAttempt) -> bool:
     step = state.steps[command.step]
-    return step.status == "running" and (step.attempts, step.generation) == command[1:]
+    return step.acting and (step.attempts, step.generation) == command[1:]
 
 
 def _for_caller(error: BaseException) -> BaseException:

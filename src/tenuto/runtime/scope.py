@@ -2,76 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tenuto.core.graph import Node
-from tenuto.core.state import State, StepState
+from tenuto.core.events import StepError
+from tenuto.core.names import step_key
+from tenuto.core.state import Frame, LoopWork, MapWork, State, StepState
 
-ROOTS = ("context", "input", "steps", "execution", "step")
+Variables = Mapping[str, Any]
+CallbackUrl = Callable[[str, str, int], str]
+"""From the execution's id, the step's instance id and its generation."""
 
-
-def step_key(state: State, node: Node, step: StepState) -> str:
-    """The key of a step that outgoing calls carry: the same for every attempt until a person has the step redone."""
-    return f"{state.execution_id}/{node.id}/{step.generation}"
+NO_VARIABLES: Variables = {}
 
 
 class Scope(Mapping[str, Any]):
-    """`context`, `input`, `steps`, `execution` and, while performing a step, `step`."""
+    """`context`, `input`, `steps`, `execution`, `vars`; while performing a step also `step`, and, of an item or a
+    round, its `item` (or what the map calls it), `index` and `result`. `shared` are the variables of all executions,
+    `of_round` says that a loop's `until` reads the round that has just ended."""
 
-    __slots__ = ("_node", "_state")
+    __slots__ = ("_callback_url", "_of_round", "_shared", "_state", "_step")
 
-    def __init__(self, state: State, node: Node | None) -> None:
+    def __init__(
+        self,
+        state: State,
+        step: StepState | None,
+        shared: Variables = NO_VARIABLES,
+        callback_url: CallbackUrl | None = None,
+        *,
+        of_round: bool = False,
+    ) -> None:
         self._state = state
-        self._node = node
+        self._step = step
+        self._shared = shared
+        self._callback_url = callback_url
+        self._of_round = of_round
 
     def __getitem__(self, name: str) -> Any:
         state = self._state
         if name == "context":
-            return state.context
+            return self._context()
         if name == "input":
             return state.input
         if name == "steps":
-            return _Steps(state)
+            return _Steps(state, self._frames())
         if name == "execution":
-            return {
-                "id": state.execution_id,
-                "workflowId": state.workflow_id,
-                "version": state.version,
-                "startTime": state.start_time,
-            }
-        if name == "step" and self._node is not None:
-            step = state.steps[self._node.index]
-            return {
-                "id": self._node.id,
-                "attempt": step.attempts,
-                "key": step_key(state, self._node, step),
-            }
+            return _execution(state)
+        if name == "vars":
+            return ChainMap(state.vars, dict(self._shared)) if self._shared else state.vars
+        if name == "step" and self._step is not None:
+            return self._facts(self._step)
+        return self._inner(name)
+
+    def _context(self) -> Mapping[str, Any]:
+        frames = self._frames()
+        if len(frames) == 1:
+            return self._state.context
+        return ChainMap(*(frame.context for frame in frames))
+
+    def _frames(self) -> list[Frame]:
+        """The frame of the step and those around it, the innermost first."""
+        frame = self._state.root if self._step is None else self._step.frame
+        frames = [frame]
+        while frame.parent is not None:
+            frame = frame.parent
+            frames.append(frame)
+        return frames
+
+    def _facts(self, step: StepState) -> dict[str, Any]:
+        execution_id = self._state.execution_id
+        facts = {"id": step.node.id, "attempt": step.attempts, "key": step_key(execution_id, step)}
+        if self._callback_url is not None:
+            facts["callbackUrl"] = self._callback_url(execution_id, step.id, step.generation)
+        return facts
+
+    def _inner(self, name: str) -> Any:
+        """What the items and rounds around the step are called, the innermost first."""
+        for names in self._around():
+            if name in names:
+                return names[name]
         raise KeyError(name)
 
+    def _around(self) -> Iterator[dict[str, Any]]:
+        step = self._step
+        if step is None:
+            return
+        if self._of_round and isinstance(step.work, LoopWork):
+            yield {"index": step.work.round, "result": step.work.result}
+        for frame in self._frames():
+            if frame.number is None or frame.owner is None:
+                continue
+            owner = self._state.steps[frame.owner]
+            if isinstance(owner.work, MapWork):
+                yield {owner.node.spec.item_name: owner.work.items[frame.number], "index": frame.number}
+            elif isinstance(owner.work, LoopWork):
+                yield {"index": frame.number, "result": owner.work.result}
+
     def __iter__(self) -> Iterator[str]:
-        return iter(ROOTS if self._node is not None else ROOTS[:-1])
+        names = dict.fromkeys(("context", "input", "steps", "execution", "vars"))
+        if self._step is not None:
+            names["step"] = None
+            for around in self._around():
+                names.update(dict.fromkeys(around))
+        return iter(names)
 
     def __len__(self) -> int:
-        return len(ROOTS) - (self._node is None)
+        return sum(1 for _ in self)
+
+
+def _execution(state: State) -> dict[str, Any]:
+    """The execution's facts; to its handlers and compensations also how it ends."""
+    facts: dict[str, Any] = {
+        "id": state.execution_id,
+        "workflowId": state.workflow_id,
+        "version": state.version,
+        "startTime": state.start_time,
+    }
+    ending = state.ending
+    if ending is not None:
+        facts["status"] = ending.outcome
+        if ending.error is not None:
+            facts["error"] = {"stepId": ending.step} | _error(ending.error)
+    return facts
 
 
 class _Steps(Mapping[str, Any]):
     """The facts of each step by id, each made when it is read: most expressions read one of thousands."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_frames", "_state")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, frames: list[Frame]) -> None:
         self._state = state
+        self._frames = frames
 
     def __getitem__(self, step_id: str) -> Any:
-        return _step_facts(self._state.step(step_id))
+        for frame in self._frames:
+            index = frame.block.index.get(step_id)
+            if index is not None:
+                return _step_facts(self._state.steps[frame.base + index])
+        raise KeyError(step_id)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._state.graph.index)
+        return iter(dict.fromkeys(name for frame in self._frames for name in frame.block.index))
 
     def __len__(self) -> int:
-        return len(self._state.graph.index)
+        return sum(1 for _ in self)
 
 
 def _step_facts(step: StepState) -> dict[str, Any]:
@@ -80,5 +156,9 @@ def _step_facts(step: StepState) -> dict[str, Any]:
     if step.status == "success":
         facts["result"] = step.result
     if step.error is not None:
-        facts["error"] = {"type": step.error.type, "message": step.error.message}
+        facts["error"] = _error(step.error)
     return facts
+
+
+def _error(error: StepError) -> dict[str, Any]:
+    return {"type": error.type, "message": error.message}

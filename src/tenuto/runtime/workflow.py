@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tenuto.core.definition import Definition
 from tenuto.core.graph import Graph, Node, compile_graph
 from tenuto.ports.action import Action
 from tenuto.scripting.params import CompiledExpression, CompiledParams, compile_expression, compile_params
+from tenuto.wire.json_schema import JsonSchema, compile_schema
 
 FindAction = Callable[[Node], Action | None]
 
 
 class Plan:
-    """How to perform a step: its action (None where this process serves none of that name), params and `when`."""
+    """How to perform a step: its action (None where this process serves none of that name, or the step is a container),
+    params and `when`; of a map its `items`, of a loop its `until`; the keys of its slots and of its cached result; and the
+    schema that its result must fit."""
 
-    __slots__ = ("action", "node", "params", "when")
+    __slots__ = (
+        "action",
+        "cache_key",
+        "items",
+        "node",
+        "output_schema",
+        "params",
+        "slot_keys",
+        "until",
+        "when",
+    )
 
     def __init__(self, node: Node, action: Action | None, known_ids: frozenset[str]) -> None:
         self.node = node
         self.action = action
+        spec = node.spec
         scripts = frozenset[str]() if action is None else action.scripts
-        self.params: CompiledParams = compile_params(node.spec.params, scripts, known_ids)
-        when = node.spec.when
-        self.when: CompiledExpression | None = None if when is None else compile_expression(when, known_ids)
+        is_container = node.kind != "task"
+        self.params: CompiledParams = compile_params({} if is_container else spec.params, scripts, known_ids)
+        self.when: CompiledExpression | None = _expression(spec.when, known_ids)
+        self.until: CompiledExpression | None = _expression(spec.until, known_ids)
+        self.items: CompiledParams | None = None
+        if not isinstance(spec.items, UnsetType):
+            self.items = compile_params({"items": spec.items}, frozenset(), known_ids)
+        self.slot_keys: CompiledParams | None = None
+        if node.has_slots:
+            self.slot_keys = compile_params(
+                {"keys": [slots.key for slots in spec.concurrency]}, frozenset(), known_ids
+            )
+        self.cache_key: CompiledParams | None = None
+        if spec.cache is not None and not is_container:
+            self.cache_key = compile_params({"key": spec.cache.key}, frozenset(), known_ids)
+        self.output_schema = None if is_container else _schema(spec.output_schema)
 
 
 class Workflow:
-    """A version with everything worked out once. `output` computes the definition's `output`, where it has one."""
+    """A version with everything worked out once, by the numbers of its nodes. `output` computes the definition's
+    `output`, where it has one; `slot_keys` are those of executions."""
 
-    __slots__ = ("definition", "graph", "output", "plans")
+    __slots__ = ("definition", "graph", "input_schema", "output", "output_schema", "plans", "slot_keys")
 
     def __init__(self, definition: Definition, version: int, find_action: FindAction) -> None:
         self.definition = definition
         self.graph: Graph = compile_graph(definition, version)
-        known_ids = frozenset(self.graph.index)
-        self.plans = [Plan(node, find_action(node), known_ids) for node in self.graph.nodes]
+        known_ids = frozenset(node.id for node in self.graph.all_nodes)
+        self.plans = [
+            Plan(node, find_action(node) if node.kind == "task" else None, known_ids)
+            for node in self.graph.all_nodes
+        ]
         output: Any = definition.output
         self.output: CompiledParams | None = None
         if output is not UNSET:
             self.output = compile_params({"output": output}, frozenset(), known_ids)
+        self.slot_keys: CompiledParams | None = None
+        if definition.concurrency:
+            self.slot_keys = compile_params({"keys": [slots.key for slots in definition.concurrency]})
+        self.input_schema = _schema(definition.input_schema)
+        self.output_schema = _schema(definition.output_schema)
+
+
+def _expression(source: str | None, known_ids: frozenset[str]) -> CompiledExpression | None:
+    return None if source is None else compile_expression(source, known_ids)
+
+
+def _schema(schema: Mapping[str, Any] | UnsetType) -> JsonSchema | None:
+    return None if isinstance(schema, UnsetType) else compile_schema(schema)
