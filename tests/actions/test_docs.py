@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tenuto.actions.registry import Registry
-from tenuto.core.params import BUILT_IN
+from tenuto.core.params import KNOWN
 from tenuto.runtime.signing import webhook_headers
-from tenuto.wire.definitions import parse_definition
+from tenuto.wire.definitions import examine_definition
+from tenuto.wire.schema import NOTHING_LATER
 from tests.actions.requests import failure_of, request, result_of
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -36,12 +37,13 @@ def test_every_json_example_is_a_workflow_that_can_be_registered(page: str) -> N
     examples = blocks(page, "json")
     assert examples
     for block in examples:
-        parse_definition(definition_of(block), frozenset(BUILT_IN))
+        examined = examine_definition(definition_of(block), frozenset(KNOWN), NOTHING_LATER)
+        assert examined.problems == [], block
 
 
 def test_every_built_in_action_has_its_section() -> None:
     sections = re.findall(r"^## (\S+)$", (DOCS / "actions.md").read_text(), re.MULTILINE)
-    assert set(BUILT_IN) <= set(sections)
+    assert set(KNOWN) <= set(sections)
 
 
 async def test_the_executors_of_the_example_do_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
