@@ -4,6 +4,7 @@ caller, of the surroundings, or of ours.
 TenutoError
 ├── Invalid            what was sent does not fit; carries every problem found            (400)
 │   └── DefinitionInvalid  a workflow definition with problems                            (400)
+├── Forbidden          the asker may not do this                                          (403)
 ├── NotFound           no workflow, version or execution of that name                     (404)
 ├── Conflict           the request contradicts what is already so                         (409)
 ├── TooLarge           more bytes than a limit allows                                     (413)
@@ -46,6 +47,10 @@ class Invalid(TenutoError):
 
 class DefinitionInvalid(Invalid):
     """A workflow definition with problems; nothing of it was registered."""
+
+
+class Forbidden(TenutoError):
+    """The asker may not do this: not among the approvers, or with a token that is not this step's."""
 
 
 class NotFound(TenutoError):

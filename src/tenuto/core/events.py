@@ -35,10 +35,12 @@ class ParentLink(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class ForkLink(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """The execution that this one is a rerun of, from that step on."""
+    """The execution that this one is a rerun of, from that step on, and who asked for it."""
 
     execution_id: str
     from_step: str
+    by: str | None = None
+    reason: str | None = None
 
 
 Apart = dict[str, str] | None

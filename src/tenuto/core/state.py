@@ -316,6 +316,13 @@ class State:
             slot = self.named.get(step_id)
         return None if slot is None else self.steps[slot]
 
+    def knows_step(self, step_id: str) -> bool:
+        """Whether there is such a step, or may be one in an item, a round or a phase that is not there now."""
+        if step_id in self.graph.index or step_id in self.named:
+            return True
+        static_id = step_id.partition("[")[0]
+        return any(node.id == static_id for node in self.graph.all_nodes)
+
     def own_steps(self) -> list[StepState]:
         """The workflow's own steps, in the order of the definition."""
         steps = self.steps

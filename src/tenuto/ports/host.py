@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from tenuto.core.events import ForkLink, ParentLink, StepCopied
+from tenuto.core.inputs import Approve, Complete, RetryStep, Signal, SkipStep
 from tenuto.core.state import State
 from tenuto.core.validate import Warning_
 from tenuto.ports.store import ExecutionQuery, OutboxMessage, WorkflowVersion
@@ -22,7 +24,8 @@ class Registration(NamedTuple):
 
 
 class StartRequest(Struct, frozen=True, kw_only=True):
-    """A wish to start an execution, as checked by the API. `idempotency_key` is scoped to all starts."""
+    """A wish to start an execution, as checked by the API. `idempotency_key` is scoped to all starts; `start_at` (ms)
+    is when it begins. `parent` names the step that starts it, `fork_of` and `copied` what it is a rerun of."""
 
     workflow_id: str
     version: int | None = None
@@ -31,6 +34,20 @@ class StartRequest(Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     priority: int = 0
     tags: dict[str, str] = {}
+    start_at: int | None = None
+    parent: ParentLink | None = None
+    fork_of: ForkLink | None = None
+    copied: tuple[StepCopied, ...] = ()
+
+
+class Rerun(Struct, frozen=True, kw_only=True):
+    """A wish to do an execution again from one of its steps on, as a new execution. `context` None: that of the
+    first; `version` None: its own."""
+
+    from_step: str
+    context: dict[str, Any] | None = None
+    version: int | None = None
+    execution_id: str | None = None
 
 
 class Started(NamedTuple):
@@ -102,6 +119,17 @@ class Host(Protocol):
     async def resume(self, execution_id: str, who: Who) -> State: ...
 
     async def retry(self, execution_id: str, who: Who) -> State: ...
+
+    async def rerun(self, execution_id: str, wish: Rerun, who: Who) -> Started:
+        """Start a new execution in which what came before the step is copied. Raises NotFound, Invalid."""
+
+    async def signal(self, execution_id: str, given: Signal) -> None:
+        """Send it a message; kept on disk when this returns. Raises NotFound, Invalid (it does not fit the schema of
+        those who wait for it), Conflict (it has ended), Overloaded (too many are waiting to be taken)."""
+
+    async def act(self, execution_id: str, given: Approve | Complete | SkipStep | RetryStep) -> State:
+        """What a person or a callback says of one step. Raises NotFound, Invalid (an approval's form), Forbidden,
+        Conflict."""
 
     async def dead_letters(self, after_id: int = 0, limit: int = 1000) -> list[OutboxMessage]: ...
 

@@ -18,11 +18,11 @@ from tenuto.core import inputs as inp
 from tenuto.core.state import State
 from tenuto.core.validate import Warning_, check_start_context
 from tenuto.core.view import brief
-from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, StoreUnavailable
+from tenuto.errors import Conflict, Forbidden, Invalid, NotFound, Overloaded, StoreUnavailable, TenutoError
 from tenuto.journal.codec import decode_plain
 from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
-from tenuto.ports.host import JournalEntry, Registration, Started, StartRequest, Who
+from tenuto.ports.host import JournalEntry, Registration, Rerun, Started, StartRequest, Who
 from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, OutboxMessage, Store, StoredExecution, WorkflowVersion
 from tenuto.ports.telemetry import Telemetry
@@ -33,6 +33,7 @@ from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
+from tenuto.runtime.verbs import check_form, check_signal, rerun_of
 from tenuto.runtime.workflow import FindAction
 
 log = structlog.get_logger(__name__)
@@ -238,11 +239,24 @@ class Node:
             problems = check_start_context(workflow.graph.index, request.context)
             if problems:
                 raise Invalid(problems)
+        if workflow.input_schema is not None:
+            misfits = workflow.input_schema.problems(request.context, ("context",))
+            if misfits:
+                raise Invalid(misfits)
         execution_id = request.execution_id or self._new_id()
         asked = Start(request.idempotency_key, digest)
         live = Live(self._next_key(), execution_id, workflow, State(workflow.graph), start=asked)
         tags = workflow.definition.tags | request.tags if request.tags else workflow.definition.tags
-        first = inp.Start(execution_id, request.context, request.priority, tags)
+        first = inp.Start(
+            execution_id,
+            request.context,
+            request.priority,
+            tags,
+            request.start_at,
+            request.parent,
+            request.fork_of,
+            request.copied,
+        )
         await self._driver.begin(live, first)
         return Started(execution_id, created=True)
 
@@ -379,6 +393,33 @@ class Node:
         assert live is not None, "loading ended executions too finds every one there is"
         return await self._ask(live, inp.Retry(*who), "be retried")
 
+    async def rerun(self, execution_id: str, wish: Rerun, who: Who) -> Started:
+        """Start a new execution in which what came before the step is copied. Raises NotFound, Invalid."""
+        state = await self.read(execution_id)
+        workflow = await self._catalog.get(state.workflow_id, wish.version or state.version)
+        return await self.start(rerun_of(state, wish, workflow.graph, who))
+
+    async def signal(self, execution_id: str, given: inp.Signal) -> None:
+        """Send it a message. Raises NotFound, Invalid, Conflict, Overloaded."""
+        live = await self._load(execution_id)
+        if live is None:
+            state = await self.read(execution_id)
+            raise Conflict(f"execution {execution_id!r} takes no signals: it is {state.status}")
+        check_signal(live.state.graph, given)
+        await self._ask(live, given, f"take the signal {given.name!r}")
+
+    async def act(
+        self, execution_id: str, given: inp.Approve | inp.Complete | inp.SkipStep | inp.RetryStep
+    ) -> State:
+        """What a person or a callback says of one step. Raises NotFound, Invalid, Forbidden, Conflict."""
+        live = await self._load(execution_id, ended_too=True)
+        assert live is not None, "loading ended executions too finds every one there is"
+        if not live.state.knows_step(given.step):
+            raise NotFound(f"workflow {live.state.workflow_id!r} has no step {given.step!r}")
+        if isinstance(given, inp.Approve):
+            check_form(live.state, given)
+        return await self._ask(live, given, f"have step {given.step!r} {_DONE[type(given)]}")
+
     async def _control(self, execution_id: str, given: inp.Input, verb: str) -> State:
         live = await self._load(execution_id)
         if live is None:
@@ -390,7 +431,9 @@ class Node:
         self._forget(live.execution_id)  # it may have ended a moment ago, and is about to move again
         refusal = await self._driver.ask(live, given)
         if refusal is not None:
-            raise Conflict(f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}")
+            raise _REFUSED[refusal.kind](
+                f"execution {live.state.execution_id!r} cannot {verb}: {refusal.why}"
+            )
         if await live.settle():
             return live.state
         return await self._read_stored(live.execution_id)
@@ -489,6 +532,20 @@ class Node:
                 news.set()
 
 
+_REFUSED: dict[str, type[TenutoError]] = {
+    "conflict": Conflict,
+    "forbidden": Forbidden,
+    "unknown": NotFound,
+    "limit": Overloaded,
+}
+_DONE: dict[type[Any], str] = {
+    inp.Approve: "approved or rejected",
+    inp.Complete: "completed or failed",
+    inp.SkipStep: "skipped",
+    inp.RetryStep: "tried again",
+}
+
+
 def _digest(request: StartRequest) -> str:
     """What tells a repeated start from another: everything it asks for, whatever the order of keys."""
     asked = (
@@ -498,5 +555,6 @@ def _digest(request: StartRequest) -> str:
         request.context,
         request.priority,
         request.tags,
+        request.start_at,
     )
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

@@ -1,0 +1,82 @@
+"""What people and other systems ask of an execution, checked against what its steps expect before it is decided: the
+payloads of signals, the forms of approvals, and what a rerun copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tenuto.core.events import ForkLink, StepCopied
+from tenuto.core.graph import Graph
+from tenuto.core.inputs import Approve, Signal
+from tenuto.core.reset import to_run_from
+from tenuto.core.state import State, StepState
+from tenuto.errors import Invalid, NotFound, Problem
+from tenuto.ports.host import Rerun, StartRequest, Who
+from tenuto.wire.json_schema import compile_schema
+
+
+def check_signal(graph: Graph, given: Signal) -> None:
+    """Raise Invalid where the payload does not fit what the steps that wait for this name expect."""
+    for schema in _schemas_of(graph, given.name):
+        problems = compile_schema(schema).problems(given.payload, ("payload",))
+        if problems:
+            raise Invalid(problems)
+        return  # the waits for one name have one schema
+
+
+def _schemas_of(graph: Graph, name: str) -> Iterator[Mapping[str, Any]]:
+    for node in graph.all_nodes:
+        params = node.spec.params
+        if node.spec.action == "signal.wait" and params.get("name") == name and "schema" in params:
+            yield params["schema"]
+
+
+def check_form(state: State, given: Approve) -> None:
+    """Raise Invalid where the data of an approval does not fit the form of its step."""
+    step = state.find_step(given.step)
+    wait = None if step is None else step.wait
+    form = (wait.details or {}).get("form") if wait is not None else None
+    if form and given.approved:
+        problems = compile_schema(form).problems(given.data, ("data",))
+        if problems:
+            raise Invalid(problems)
+
+
+def rerun_of(state: State, wish: Rerun, graph: Graph, who: Who) -> StartRequest:
+    """The start of a new execution that does that step and all after it, and has the rest copied. `graph` is that of
+    the version it runs. Raises NotFound, Invalid."""
+    first = state.graph.index.get(wish.from_step)
+    if first is None:
+        raise NotFound(
+            f"workflow {state.workflow_id!r} has no step {wish.from_step!r} of its own to run from"
+        )
+    if wish.from_step not in graph.index:
+        message = f"version {graph.version} of the workflow has no step {wish.from_step!r}"
+        raise Invalid([Problem("fromStep", "unknown_step", message)])
+    again = to_run_from(state, state.steps[first])
+    copied = [step for step in state.own_steps() if step.id not in again and step.id in graph.index]
+    return StartRequest(
+        workflow_id=state.workflow_id,
+        version=graph.version,
+        context=state.input if wish.context is None else wish.context,
+        execution_id=wish.execution_id,
+        priority=state.priority,
+        tags=state.tags,
+        fork_of=ForkLink(state.execution_id, wish.from_step, who.by, who.reason),
+        copied=tuple(_copy(step) for step in copied if step.status in ("success", "failed", "skipped")),
+    )
+
+
+def _copy(step: StepState) -> StepCopied:
+    chosen = None if step.chosen is None else sorted(step.chosen)
+    return StepCopied(
+        step=step.id,
+        status=step.status,  # type: ignore[arg-type]  # only ended steps are copied
+        attempts=step.attempts,
+        result=step.result,
+        error=step.error if step.status == "failed" else None,
+        reason=step.reason,
+        chosen=chosen,
+    )
