@@ -204,9 +204,7 @@ class LocalSchedules:
         await schedule.turn(paused=paused, note=note, by=by)
         return self._view(schedule)
 
-    async def next_times(
-        self, schedule_id: str, count: int, after: int | None = None
-    ) -> list[NextTime]:
+    async def next_times(self, schedule_id: str, count: int, after: int | None = None) -> list[NextTime]:
         """Times after that instant (now), paused or not. Raises NotFound."""
         spec = self._find(schedule_id).record.spec
         since = self._clock.now() if after is None else after
