@@ -26,6 +26,7 @@ from tenuto.ports.action import Action, ActionRequest
 from tenuto.ports.host import StartRequest
 from tenuto.ports.store import Batch, OutboxMessage, Record, Store, StoredExecution, WorkflowVersion
 from tenuto.ports.telemetry import Silent
+from tenuto.runtime.children import HostChildren
 from tenuto.runtime.node import Node
 from tenuto.runtime.outbox import DeliveryResult, OutboxSender
 from tenuto.runtime.settings import NodeSettings
@@ -224,7 +225,9 @@ class Lab:
         self.hands = Hands()
         self.scripts = FakeScriptEngine()
         self._http = HttpCaller()
-        self.registry = Registry([*built_in_actions(self.scripts, self._http), self.hands])
+        self.children = HostChildren()
+        built_in = built_in_actions(self.scripts, self._http, children=self.children)
+        self.registry = Registry([*built_in, self.hands])
         self.settings = NodeSettings(**settings)
         self.delivered: list[OutboxMessage] = []
         self.node: Node = None  # type: ignore[assignment]  # booted before use
@@ -246,6 +249,7 @@ class Lab:
             rng=rng,
             new_id=self._new_id,
         )
+        self.children.host = self.node
         await self.node.open()
         return self.node
 

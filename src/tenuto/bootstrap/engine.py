@@ -28,6 +28,7 @@ from tenuto.ports.host import Registration, Who
 from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, Store
 from tenuto.ports.telemetry import Silent, Telemetry
+from tenuto.runtime.children import HostChildren
 from tenuto.runtime.clock import SystemClock
 from tenuto.runtime.delivery import HttpDelivery
 from tenuto.runtime.ids import new_execution_id
@@ -80,7 +81,8 @@ class Engine:
             HttpCaller()
         )  # of their own, so that steps never take the connections of webhooks
         self._scripts = MeasuredScripts(self._new_scripts(), self._script_evaluated)
-        self._registry = Registry(built_in_actions(self._scripts, self._http))
+        self._children = HostChildren()
+        self._registry = Registry(built_in_actions(self._scripts, self._http, children=self._children))
         self._documents: list[Registering] = []
         self._store: Store | None = None
         self._node: Node | None = None
@@ -149,6 +151,7 @@ class Engine:
             new_id=new_execution_id,
         )
         self._store, self._node = store, node
+        self._children.host = node  # and stays it while it stops, for the attempts that still run
         try:
             await node.open()
             for registering in self._documents:
