@@ -97,6 +97,7 @@ def _copied(state: State, event: ev.StepCopied, at: int) -> None:
     step.chosen = None if event.chosen is None else frozenset(event.chosen)
     if event.status == "success":
         _keep_result(state, step, event.result, event.vars)
+        state.undoable.pop(step.id, None)  # whoever did it undoes it
     step.error = event.error
     step.caught = event.error is not None and bool(step.node.caught_by(event.error.type))
     decide_edges(state, step)

@@ -32,8 +32,12 @@ def to_redo_step(state: State, wanted: StepState) -> tuple[list[str], list[str]]
 
 
 def to_run_from(state: State, first: StepState) -> set[str]:
-    """The workflow's own steps that a rerun from `first` does itself: it, what needs a retry, and all after those."""
-    again, _ = _after(state, state.root, lambda step: step is first or _needs_retry(step))
+    """The workflow's own steps that a rerun from `first` does itself: it, what needs a retry or was undone, and all
+    after those."""
+    undone = _owners_of_undone(state) | {state.undoable[step_id].slot for step_id in state.undone}
+    again, _ = _after(
+        state, state.root, lambda step: step is first or step.slot in undone or _needs_retry(step)
+    )
     return {state.steps[slot].id for slot in again}
 
 

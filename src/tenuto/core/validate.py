@@ -26,7 +26,7 @@ from tenuto.errors import Problem
 
 _MOST_HINTS = 20
 
-WITHHELD = Withheld(LATER_ACTIONS, LATER_NAMES, frozenset({"completion"}))
+WITHHELD = Withheld(frozenset({"workflow.run"}), frozenset({"secrets"}), frozenset({"completion"}))
 """What nothing carries out yet."""
 
 

@@ -39,16 +39,12 @@ from tenuto.wire.schema import MAX_PROBLEMS, Checker, Later, too_many_problems
 
 LATER = Later(
     fields={
-        "Definition": frozenset({"inputSchema", "outputSchema", "handlers", "compensation", "concurrency"}),
-        "StepSpec": frozenset({
-            "catch", "compensate", "cache", "concurrency", "queue", "priority", "queueTimeout", "heartbeatTimeout",
-            "steps", "items", "as", "maxConcurrency", "toleratedFailures", "until", "every", "maxIterations",
-            "outputSchema",
-        }),
+        "Definition": frozenset({"concurrency"}),
+        "StepSpec": frozenset({"cache", "concurrency", "queue", "priority", "queueTimeout", "heartbeatTimeout"}),
     },
-    values={"type": frozenset({"map", "loop"}), "join": frozenset({"{}"}), "onExhausted": frozenset({"pause"})},
+    values={},
     withheld=WITHHELD,
-)  # fmt: skip
+)
 """What is documented for definitions and not there yet."""
 
 SYNONYMS = {
