@@ -17,11 +17,13 @@ from tenuto.client.results import (
     Version,
     Workflow,
 )
+from tenuto.client.schedules import Backfill, NextTime, Rehearsal, Schedule, ScheduleCounts, ScheduledTime
 from tenuto.client.sync import SyncClient
 
 __all__ = [
     "DEFAULT_URL",
     "ApiError",
+    "Backfill",
     "Checked",
     "Client",
     "Doubt",
@@ -30,7 +32,12 @@ __all__ = [
     "ExplainedStep",
     "Explanation",
     "JournalEntry",
+    "NextTime",
     "Registered",
+    "Rehearsal",
+    "Schedule",
+    "ScheduleCounts",
+    "ScheduledTime",
     "ServerUnreachable",
     "Started",
     "StepError",

@@ -10,12 +10,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
-from tenuto.client.errors import ServerUnreachable
 from tenuto.client.following import Following
 from tenuto.client.results import (
-    A,
     Checked,
     Execution,
     Explanation,
@@ -24,16 +20,16 @@ from tenuto.client.results import (
     Started,
     Version,
     Workflow,
-    answer,
 )
-from tenuto.client.transport import Page, Transport, path
+from tenuto.client.schedules import ScheduleCalls
+from tenuto.client.transport import Transport, path
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 PATIENCE_MS = 30_000
 """How long a followed server may be away, as in a restart."""
 
 
-class Client:
+class Client(ScheduleCalls):
     """Talks to one Tenuto server. Use it as `async with Client(url) as client`, or close it yourself.
 
     `timeout_ms` bounds each call (not event streams, and not the time a call is asked to wait); `headers` go out with
@@ -47,7 +43,7 @@ class Client:
         timeout_ms: int = 30_000,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._transport = Transport(base_url, timeout_ms, {"Accept": "application/json", **(headers or {})})
+        super().__init__(Transport(base_url, timeout_ms, {"Accept": "application/json", **(headers or {})}))
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,15 +52,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._transport.close()
-
-    @property
-    def base_url(self) -> str:
-        """The server's address, without a slash at its end."""
-        return self._transport.base_url
 
     # Workflows
 
@@ -261,40 +248,6 @@ class Client:
         return self._answer(
             Execution, (await self._page("POST", path("executions", execution_id, verb), body=body)).data
         )
-
-    async def _items(self, where: str, query: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
-        """The items of a list, page by page."""
-        address: str | None = self._transport.address(where, query)
-        while address is not None:
-            page = await self._transport.page("GET", address)
-            for item in self._list(page.data):
-                yield item
-            address = page.following
-
-    def _answer(self, kind: type[A], raw: Any, **more: Any) -> A:
-        try:
-            return answer(kind, raw, **more)
-        except msgspec.ValidationError as error:
-            raise self._stranger(error) from error
-
-    def _list(self, data: Any) -> list[Any]:
-        if not isinstance(data, list):
-            raise self._stranger("a list was expected")
-        return data
-
-    def _stranger(self, why: object) -> ServerUnreachable:
-        return ServerUnreachable(self.base_url, f"what answers there does not speak Tenuto's API ({why})")
-
-    async def _get(self, where: str, **query: Any) -> Any:
-        return (await self._page("GET", where, query)).data
-
-    async def _text(self, where: str, **query: Any) -> str:
-        return await self._transport.text(self._transport.address(where, query))
-
-    async def _page(
-        self, method: str, where: str, query: Mapping[str, Any] | None = None, **more: Any
-    ) -> Page:
-        return await self._transport.page(method, self._transport.address(where, query), **more)
 
 
 def _start_body(workflow_id: str, context: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
