@@ -16,13 +16,14 @@ import msgspec
 
 from tenuto.core.inputs import ExecutionGranted, SlotsGranted
 from tenuto.errors import ScriptFailed
+from tenuto.ports.limits import MAX_KEY
 from tenuto.ports.store import Item
 from tenuto.runtime.slots import Ledger, Use
 
 KIND = "slot"
 """The kind of the store's items that say what executions hold."""
 
-MAX_KEY = 512
+
 SEPARATOR = "\0"
 
 Grant = Callable[[str, SlotsGranted | ExecutionGranted], None]
