@@ -47,3 +47,22 @@ def delay_before(policy: Mapping[str, Any], attempt: int) -> float:
     factor: float = policy.get("backoffMultiplier", 2)
     longest: float = policy.get("maxDelay", 30_000)
     return min(initial * factor ** (attempt - 2), longest)
+
+
+def settle(policy: Mapping[str, Any], script: tuple[str, ...], people: tuple[str, ...]) -> tuple[int, str]:
+    """How many attempts the step makes, and how it ends for good. Where `onExhausted` is `pause`, failing for good
+    parks it instead, and the next of `people` says what is done: `retry` has one more attempt made, anything else
+    ends it."""
+    asked = iter(people)
+    most, attempt = policy.get("maxAttempts", 1), 0
+    while True:
+        attempt += 1
+        ended = script[min(attempt, len(script)) - 1]
+        if ended == "ok" or (attempt < most and is_retried(policy, ended)):
+            if ended == "ok":
+                return attempt, ended
+            continue
+        if policy.get("onExhausted", "fail") == "fail":
+            return attempt, ended
+        if (done := next(asked)) != "retry":
+            return attempt, done

@@ -5,7 +5,7 @@ late or twice.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +21,7 @@ from tenuto.core.graph import Graph, compile_graph
 from tenuto.core.state import State, StepState, next_wake
 from tenuto.journal.codec import Entry, decode, encode
 from tenuto.journal.fold import fold
+from tests.model import rules
 from tests.model.generate import Case, Draws
 
 WAIT_MS = 7_000
@@ -115,13 +116,13 @@ class Drive:
         lost: list[inp.Input] = []
         for given in lost_attempts(self.state):
             counted = self.state.steps[given.step].lost < INFRA_ATTEMPTS and not self.draws.chance(30)
-            self.lost[self.graph.nodes[given.step].id] += 1
+            self.lost[self.state.steps[given.step].id] += 1
             lost.append(given._replace(counted=counted))
         self.decide(lost)
 
     def outcome_of(self, given: RunAttempt) -> Any:
         """What the script says becomes of this attempt; attempts lost before it do not count."""
-        step_id = self.graph.nodes[given.step].id
+        step_id = self.state.steps[given.step].id
         truth = self.case.conditions.get(step_id, True)
         if truth == "error":
             return inp.Failed(StepError("expression", "scripted"), retry=False)
@@ -137,7 +138,7 @@ class Drive:
             holds = self.case.branches[step_id]
             return inp.Succeeded({"result": holds, "branch": "true" if holds else "false"})
         if step_id in self.case.cases:
-            if isinstance(outcome, str):
+            if outcome == rules.NO_CASE:
                 return failed("no_case_matched")
             return inp.Succeeded({"chosen": True}, chosen=list(outcome[1]))  # type: ignore[arg-type]
         if step_id in self.case.waits:
@@ -181,9 +182,26 @@ def kind_of(step: StepState) -> str:
     return step.reason if step.reason in ("upstream_failed", "run_cancelled") else "benign"
 
 
+NOTES = frozenset({"graph", "timers", "touched", "tended", "node", "block"})
+"""What a state keeps for `decide` while it works, and what was compiled."""
+
+
 def contents(state: State) -> dict[str, Any]:
     """All that a state says, without the notes that `decide` keeps for itself while it works."""
-    notes = {"graph", "steps", "timers", "touched"}
-    said = {name: getattr(state, name) for name in State.__slots__ if name not in notes}
-    steps = [{name: getattr(step, name) for name in StepState.__slots__} for step in state.steps]
-    return said | {"steps": steps, "next_wake": next_wake(state)}
+    return {"state": plain(state, {}), "next_wake": next_wake(state)}
+
+
+def plain(value: Any, seen: dict[int, int]) -> Any:
+    """The value as data that can be compared: things that refer to each other are told apart by when they were first
+    met."""
+    if isinstance(value, list | deque):
+        return [plain(item, seen) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item, seen) for key, item in value.items()}
+    slots = getattr(type(value), "__slots__", ())
+    if not type(value).__module__.startswith("tenuto.core.state") or not slots:
+        return value
+    if id(value) in seen:
+        return f"as number {seen[id(value)]}"
+    seen[id(value)] = len(seen)
+    return {name: plain(getattr(value, name), seen) for name in slots if name not in NOTES}

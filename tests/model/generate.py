@@ -64,7 +64,7 @@ class Case:
         step = self.steps[step_id]
         _, ended = attempts.attempts_made(self.policy_of(step_id), self.scripts[step_id])
         if ended != "ok":
-            return rules.FAIL
+            return "fail", ended
         if step_id in self.branches:
             return "branch", self.branches[step_id]
         if step_id in self.cases:
@@ -89,12 +89,14 @@ class Case:
 
 class Shape(NamedTuple):
     """Bounds and flavours of what is built; with `only_possible` no join asks for what its own edges rule
-    out."""
+    out. `catches` and `counts` (joins `atLeast`) are percentages of the edges and joins that could be so."""
 
     most_steps: int = 25
     most_attempts: int = 4
     stops: Sequence[str] = ("continue",)
     only_possible: bool = True
+    catches: int = 0
+    counts: int = 0
 
 
 ANY_SHAPE = Shape()
@@ -121,13 +123,13 @@ class Draws:
 
 def random_case(rng: random.Random, shape: Shape = ANY_SHAPE) -> Case:
     """A case from a seeded generator."""
-    return _Builder(Draws(rng.randint), shape).build()
+    return Builder(Draws(rng.randint), shape).build()
 
 
 @st.composite
 def cases(draw: st.DrawFn, shape: Shape = ANY_SHAPE) -> Case:
     """Cases for property tests; fewer steps and plainer features when they shrink."""
-    return _Builder(Draws(lambda low, high: draw(integers(low, high))), shape).build()
+    return Builder(Draws(lambda low, high: draw(integers(low, high))), shape).build()
 
 
 @cache
@@ -140,12 +142,13 @@ def integers(low: int, high: int) -> st.SearchStrategy[int]:
 Nature = Literal["task", "condition", "cases"]
 
 
-class _Builder:
+class Builder:
     """Builds steps in an order in which every edge points forward."""
 
-    def __init__(self, draws: Draws, shape: Shape) -> None:
+    def __init__(self, draws: Draws, shape: Shape, prefix: str = "s") -> None:
         self.draws = draws
         self.shape = shape
+        self.prefix = prefix
         self.steps: list[dict[str, Any]] = []
         self.natures: list[Nature] = []
         self.conditions: dict[str, rules.Truth] = {}
@@ -153,9 +156,6 @@ class _Builder:
         self.plain: set[str] = set()  # conditions that are depended on as tasks, and stay tasks
 
     def build(self) -> Case:
-        for _ in range(self.draws.whole(1, self.shape.most_steps)):
-            self._add_step()
-        self._close_decisions()
         definition = self._definition()
         ids = [step["id"] for step in self.steps]
         return Case(
@@ -176,9 +176,16 @@ class _Builder:
             },
         )
 
-    def _definition(self) -> dict[str, Any]:
+    def block(self) -> list[dict[str, Any]]:
+        """Steps and the edges between them, not always in an order in which they may run."""
+        for _ in range(self.draws.whole(1, self.shape.most_steps)):
+            self._add_step()
+        self._close_decisions()
         start = self.draws.whole(0, len(self.steps) - 1)
-        definition: dict[str, Any] = {"id": "random", "steps": self.steps[start:] + self.steps[:start]}
+        return self.steps[start:] + self.steps[:start]
+
+    def _definition(self) -> dict[str, Any]:
+        definition: dict[str, Any] = {"id": "random", "steps": self.block()}
         if (stop := self.draws.pick(self.shape.stops)) != "continue":
             definition["onCriticalFailure"] = stop
         if self.draws.chance(10):
@@ -193,7 +200,7 @@ class _Builder:
     # --- one step
 
     def _add_step(self) -> None:
-        draws, step_id = self.draws, f"s{len(self.steps)}"
+        draws, step_id = self.draws, f"{self.prefix}{len(self.steps)}"
         nature: Nature = draws.pick(("task", "task", "task", "task", "task", "condition", "cases"))
         step: dict[str, Any] = {"id": step_id}
         if nature == "condition":
@@ -201,16 +208,24 @@ class _Builder:
         elif nature == "cases":
             step |= {"type": "decision", **self._cases(step_id)}
         else:
-            step["action"] = ACTION
+            step |= self._work(step_id)
         before = list(zip(self.steps, self.natures, strict=True))
         for source, kind in draws.some(before, 4):
             self._connect(source, kind, step)
         step |= self._join(step)
         step |= self._lenience() | self._when(step_id)
-        if nature == "task" and draws.chance(60 if self.conditions.get(step_id) == "error" else 30):
+        if (
+            nature == "task"
+            and "steps" not in step
+            and draws.chance(60 if self.conditions.get(step_id) == "error" else 30)
+        ):
             step["retryPolicy"] = self._policy()
         self.steps.append(step)
         self.natures.append(nature)
+
+    def _work(self, step_id: str) -> dict[str, Any]:
+        """What a plain task does."""
+        return {"action": ACTION}
 
     def _cases(self, step_id: str) -> dict[str, Any]:
         count = self.draws.whole(1, 3)
@@ -235,6 +250,10 @@ class _Builder:
         if nature == "cases" and not self.draws.chance(15):
             self._connect_case(source, step["id"])
             return
+        if self.draws.chance(self.shape.catches):
+            patterns = self.draws.some(PATTERNS, 2) or ["*"]
+            source.setdefault("catch", []).append({"errors": patterns, "next": [step["id"]]})
+            return
         sides = ("onSuccess", "onFailure", "onSuccess", "onFailure", "both")
         side = "onFailure" if nature == "cases" else self.draws.pick(sides)
         for way in ("onSuccess", "onFailure") if side == "both" else (side,):
@@ -258,9 +277,25 @@ class _Builder:
             needed = needs.needs_of(step | {"join": join}, steps, edges, self.needs)
             if not (self.shape.only_possible and needs.is_contradiction(needed)):
                 possible[join] = needed
+        if edges and self.draws.chance(self.shape.counts):
+            counted = self._counted_join(step, steps, edges)
+            if counted:
+                return counted
         join = self.draws.pick([*(["auto"] * 3 if "auto" in possible else []), *possible])
         self.needs[step["id"]] = possible[join]
         return {} if join == "auto" else {"join": join}
+
+    def _counted_join(
+        self, step: dict[str, Any], steps: dict[str, dict[str, Any]], edges: list[rules.Edge]
+    ) -> dict[str, Any]:
+        """A join `atLeast` that as many edges can meet as there are steps before it, if that is possible."""
+        count = self.draws.whole(1, len({edge.source for edge in edges}))
+        join: dict[str, Any] = {"atLeast": count}
+        needed = needs.needs_of(step | {"join": join}, steps, edges, self.needs)
+        if self.shape.only_possible and needs.is_contradiction(needed):
+            return {}
+        self.needs[step["id"]] = needed
+        return {"join": join}
 
     def _lenience(self) -> dict[str, Any]:
         lenience: dict[str, Any] = {}

@@ -13,38 +13,49 @@ seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
+from tests.model import attempts
+
 Fate = Literal["live", "dead", "blocked"]
-Status = Literal["success", "failed", "skipped"]
-Kind = Literal["dependencies", "onSuccess", "onFailure", "case"]
+Status = Literal["success", "failed", "skipped", "cancelled"]
+Kind = Literal["dependencies", "onSuccess", "onFailure", "case", "catch"]
 Outcome = (
-    Literal["success", "fail"] | tuple[Literal["branch"], bool] | tuple[Literal["chose"], tuple[str, ...]]
+    Literal["success", "fail", "skip"]
+    | tuple[Literal["fail"], str]
+    | tuple[Literal["branch"], bool]
+    | tuple[Literal["chose"], tuple[str, ...]]
 )
+"""`fail` is a failure whose error type does not matter (`unknown`), `skip` what a person has done with a step."""
+
 Truth = bool | Literal["error"]
 Step = Mapping[str, Any]
 
 SUCCESS: Outcome = "success"
 FAIL: Outcome = "fail"
+NO_CASE: Outcome = ("fail", "no_case_matched")
 
 UPSTREAM_FAILED = frozenset({"upstream_failed"})
 NOT_NEEDED = frozenset({"not_needed"})
 CONDITION_FALSE = frozenset({"condition_false"})
+MANUAL_SKIP = frozenset({"manual_skip"})
 BRANCH_NOT_TAKEN = frozenset({"branch_not_taken"})
 UPSTREAM_SKIPPED = frozenset({"upstream_skipped"})
 
 
 class End(NamedTuple):
     """How a step ended; `reasons` are those that a skip may give; `chosen` is what a successful decision
-    chose."""
+    chose; `error` is the type of a failure."""
 
     status: Status
     reasons: frozenset[str] = frozenset()
     chosen: frozenset[str] | None = None
+    error: str | None = None
 
     @property
     def kind(self) -> str:
-        """`success`, `failed`, `benign` (a skip that nothing failed for) or `upstream_failed`."""
+        """`success`, `failed`, `cancelled`, `benign` (a skip that nothing failed for) or `upstream_failed`."""
         if self.status != "skipped":
             return self.status
         return "upstream_failed" if self.reasons == UPSTREAM_FAILED else "benign"
@@ -93,6 +104,21 @@ def continues_on_failure(step: Step) -> bool:
     return bool(step.get("continueOnFailure", step.get("optional", False)))
 
 
+def caught_by(step: Step, end: End) -> frozenset[str]:
+    """The steps that the failure leads to by `catch`: those of every rule that covers its type."""
+    rules = (
+        rule
+        for rule in step.get("catch", ())
+        if end.error is not None and any(attempts.matches(pattern, end.error) for pattern in rule["errors"])
+    )
+    return frozenset(target for rule in rules for target in rule["next"])
+
+
+def fails_what_it_is_in(step: Step, end: End) -> bool:
+    """Whether the execution, or the container, fails for how this step ended."""
+    return end.status == "failed" and is_critical(step) and not caught_by(step, end)
+
+
 def chosen_by_cases(step: Step, truths: tuple[bool, ...]) -> Outcome:
     """What a decision with cases does when each case's `when` has this truth."""
     matches = [case["next"] for case, true in zip(step.get("cases", ()), truths, strict=True) if true]
@@ -100,7 +126,7 @@ def chosen_by_cases(step: Step, truths: tuple[bool, ...]) -> Outcome:
         return "chose", tuple(matches[0])
     if matches:
         return "chose", tuple(target for following in matches for target in following)
-    return ("chose", tuple(step["default"])) if "default" in step else FAIL
+    return ("chose", tuple(step["default"])) if "default" in step else NO_CASE
 
 
 # --- edges ---------------------------------------------------------------------------------------------------
@@ -125,28 +151,28 @@ def _control_edges(step: Step) -> list[Edge]:
         *(Edge(step["id"], target, "onSuccess") for target in step.get("onSuccess", ())),
         *(Edge(step["id"], target, "onFailure") for target in step.get("onFailure", ())),
         *(Edge(step["id"], target, "case") for target in by_case),
+        *(Edge(step["id"], target, "catch") for rule in step.get("catch", ()) for target in rule["next"]),
     ]
 
 
+CONTROL: tuple[Kind, ...] = ("onSuccess", "onFailure", "case", "catch")
+
 FATES: dict[tuple[str, Kind], Fate] = {
+    **{(kind, control): "dead" for kind in ("benign", "upstream_failed", "cancelled") for control in CONTROL},
     ("success", "dependencies"): "live",
     ("success", "onSuccess"): "live",
     ("success", "onFailure"): "dead",
+    ("success", "catch"): "dead",
     ("failed", "dependencies"): "blocked",
     ("failed", "onSuccess"): "dead",
     ("failed", "onFailure"): "live",
     ("failed", "case"): "dead",
     ("benign", "dependencies"): "dead",
-    ("benign", "onSuccess"): "dead",
-    ("benign", "onFailure"): "dead",
-    ("benign", "case"): "dead",
+    ("cancelled", "dependencies"): "dead",
     ("upstream_failed", "dependencies"): "blocked",
-    ("upstream_failed", "onSuccess"): "dead",
-    ("upstream_failed", "onFailure"): "dead",
-    ("upstream_failed", "case"): "dead",
 }
-"""What an edge becomes, by how its source ended. A decision that succeeded and a failure that is let pass
-are the two exceptions, in `fate_of`."""
+"""What an edge becomes, by how its source ended. A decision that succeeded, a failure that is caught and one
+that is let pass are the exceptions, in `fate_of`."""
 
 
 def fate_of(edge: Edge, source: Step, end: Standing | None) -> Fate | None:
@@ -154,9 +180,13 @@ def fate_of(edge: Edge, source: Step, end: Standing | None) -> Fate | None:
     if not isinstance(end, End):
         return None
     if end.status == "success" and end.chosen is not None:
-        return "live" if edge.target in end.chosen else "dead"
-    if end.status == "failed" and edge.kind == "dependencies" and continues_on_failure(source):
-        return "dead" if is_decision(source) else "live"
+        return "live" if edge.target in end.chosen and edge.kind != "catch" else "dead"
+    if end.status == "failed":
+        caught = caught_by(source, end)
+        if edge.kind == "catch":
+            return "live" if edge.target in caught else "dead"
+        if edge.kind == "dependencies" and (caught or continues_on_failure(source)):
+            return "dead" if is_decision(source) else "live"
     return FATES[end.kind, edge.kind]
 
 
@@ -247,6 +277,16 @@ def all_failed(incoming: Incoming) -> Verdict:
     return "run" if all(incoming.failed) else NOT_NEEDED
 
 
+def at_least(count: int, incoming: Incoming) -> Verdict:
+    """Runs at once; is skipped when it cannot be reached, for a reason that all edges together give: which is
+    decided first must not matter."""
+    if incoming.fates.count("live") >= count:
+        return "run"
+    if not incoming.all_decided:
+        return None
+    return UPSTREAM_FAILED if incoming.some("blocked") else dead_reasons(incoming) | UPSTREAM_SKIPPED
+
+
 JOINS: dict[str, Callable[[Incoming], Verdict]] = {
     "auto": auto,
     "all_success": all_success,
@@ -258,18 +298,30 @@ JOINS: dict[str, Callable[[Incoming], Verdict]] = {
 }
 
 
+def join_of(step: Step) -> Callable[[Incoming], Verdict]:
+    """The rule that the step's edges must meet."""
+    join = step.get("join", "auto")
+    return JOINS[join] if isinstance(join, str) else partial(at_least, join["atLeast"])
+
+
+def gives_up_the_rest(step: Step) -> bool:
+    """Whether the other steps before it are given up once its join is met."""
+    join = step.get("join", "auto")
+    return isinstance(join, Mapping) and bool(join.get("cancelRemaining", False))
+
+
 # --- the fixed point -----------------------------------------------------------------------------------------
 
 
 def predict(
     definition: Mapping[str, Any],
     oracle: Mapping[str, Outcome],
-    conditions: Mapping[str, Truth],
+    conditions: Mapping[str, Truth | None],
     given: Mapping[str, End] | None = None,
 ) -> Prediction:
-    """All that follows from the outcomes known so far. `oracle` says how each step that runs ends,
-    `conditions` the truth of each `when` (steps without one are not in it), `given` the ends that are
-    already so, whatever follows."""
+    """All that follows from the outcomes known so far. `oracle` says how each step that runs ends (it is
+    asked once for each), `conditions` the truth of each `when` (steps without one are not in it; None is not
+    known yet), `given` the ends that are already so, whatever follows."""
     steps: dict[str, Step] = {step["id"]: step for step in definition["steps"]}
     incoming: dict[str, list[Edge]] = {step_id: [] for step_id in steps}
     for edge in edges_of(definition):
@@ -291,19 +343,21 @@ def _standing(
     edges: list[Edge],
     known: Mapping[str, Standing],
     oracle: Mapping[str, Outcome],
-    conditions: Mapping[str, Truth],
+    conditions: Mapping[str, Truth | None],
 ) -> Standing | None:
     sources = [known.get(edge.source) for edge in edges]
     fates = [fate_of(edge, steps[edge.source], end) for edge, end in zip(edges, sources, strict=True)]
     ends = [end if isinstance(end, End) else None for end in sources]
-    verdict = JOINS[steps[step_id].get("join", "auto")](Incoming(edges, fates, ends))
+    verdict = join_of(steps[step_id])(Incoming(edges, fates, ends))
     if verdict is None:
         return None
     if verdict != RUN:
         return End("skipped", cast("frozenset[str]", verdict))
     truth = conditions.get(step_id, True)
+    if truth is None:
+        return RUNNING
     if truth == "error":
-        return End("failed")
+        return End("failed", error="expression")
     if not truth:
         return End("skipped", CONDITION_FALSE)
     return _end_of_run(steps[step_id], oracle.get(step_id))
@@ -312,8 +366,12 @@ def _standing(
 def _end_of_run(step: Step, outcome: Outcome | None) -> Standing:
     if outcome is None:
         return RUNNING
+    if outcome == "skip":
+        return End("skipped", MANUAL_SKIP)
     if outcome == FAIL:
-        return End("failed")
+        return End("failed", error="unknown")
+    if outcome[0] == "fail":
+        return End("failed", error=cast("str", outcome[1]))
     if not is_decision(step) or outcome == SUCCESS:
         return End("success")
     if outcome[0] == "branch":
@@ -327,7 +385,7 @@ def _execution_end(
     ends = {step_id: end for step_id, end in known.items() if isinstance(end, End)}
     if len(ends) < len(steps):
         return None
-    failed = any(end.status == "failed" and is_critical(steps[step_id]) for step_id, end in ends.items())
+    failed = any(fails_what_it_is_in(steps[step_id], end) for step_id, end in ends.items())
     return "failed" if failed else "completed"
 
 

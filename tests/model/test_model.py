@@ -17,7 +17,15 @@ from tests.model.attempts import attempts_made, delay_before, is_retried, matche
 from tests.model.generate import Case, cases, random_case
 
 OK, FAIL = rules.SUCCESS, rules.FAIL
-INDEPENDENT = ("rules.py", "attempts.py", "needs.py", "generate.py")
+INDEPENDENT = (
+    "rules.py",
+    "attempts.py",
+    "needs.py",
+    "generate.py",
+    "nested.py",
+    "script.py",
+    "plays.py",
+)
 
 
 def step(step_id: str, *dependencies: str, **more: Any) -> dict[str, Any]:
@@ -175,7 +183,7 @@ def test_a_decision_chooses_by_the_first_case_or_all_that_hold_else_its_default(
 
 
 def test_a_decision_without_a_match_or_default_fails() -> None:
-    assert rules.chosen_by_cases({"cases": [{"next": ["a"]}]}, (False,)) == FAIL
+    assert rules.chosen_by_cases({"cases": [{"next": ["a"]}]}, (False,)) == rules.NO_CASE
     assert rules.chosen_by_cases({"cases": [{"next": ["a"]}], "default": []}, (False,)) == ("chose", ())
 
 
@@ -412,11 +420,11 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("name", sorted(INDEPENDENT))
 def test_the_model_imports_nothing_of_what_it_judges(name: str) -> None:
     path = Path(__file__).parent / name
-    own = {f"tests.model.{other.removesuffix('.py')}" for other in INDEPENDENT}
+    own = {other.removesuffix(".py") for other in INDEPENDENT}
     imported = imports_of(path)
     assert imported
     assert not {module for module in imported if module.split(".")[0] == "tenuto"}
-    assert {module for module in imported if module.startswith("tests")} <= own
+    assert {module.split(".")[2] for module in imported if module.startswith("tests")} <= own
     assert not re.search(r"__import__|import_module", path.read_text())
 
 
@@ -449,3 +457,69 @@ def test_random_cases_reach_every_join_every_kind_of_edge_and_every_kind_of_end(
     assert kinds >= {"success", "failed", "condition_false", "branch_not_taken", "upstream_skipped"}
     assert kinds >= {"upstream_failed", "not_needed"}
     assert executions == {"completed", "failed"}
+
+
+# --- catch, and joins that count
+
+
+CATCHES = [{"errors": ["http.5xx"], "next": ["h"]}, {"errors": ["http", "timeout"], "next": ["g"]}]
+
+
+@pytest.mark.parametrize(
+    ("error", "h", "g", "after", "execution"),
+    [
+        ("http.503", "success", "success", "success", "completed"),
+        ("http.404", "benign", "success", "success", "completed"),
+        ("network", "benign", "benign", "upstream_failed", "failed"),
+    ],
+)
+def test_every_catch_rule_that_covers_the_error_leads_on_and_the_failure_counts_no_more(
+    error: str, h: str, g: str, after: str, execution: str
+) -> None:
+    definition = flow(step("a", catch=CATCHES), step("h"), step("g"), step("after", "a"))
+    assert ends(definition, a=("fail", error)) == {"a": "failed", "h": h, "g": g, "after": after}
+    assert outcome_of(definition, a=("fail", error)) == execution
+    assert ends(definition)["h"] == "benign"
+
+
+def test_a_failure_by_its_condition_is_caught_as_an_expression() -> None:
+    definition = flow(step("a", when="x", catch=[{"errors": ["expression"], "next": ["h"]}]), step("h"))
+    assert ends(definition, {"a": "error"}) == {"a": "failed", "h": "success"}
+
+
+def test_a_caught_failure_still_takes_on_failure() -> None:
+    definition = flow(step("a", catch=CATCHES, onFailure=["f"]), step("h"), step("g"), step("f"))
+    assert ends(definition, a=("fail", "timeout"))["f"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("count", "bad", "off", "expected"),
+    [
+        (1, FAIL, False, "success"),
+        (2, FAIL, True, "success"),
+        (2, OK, False, "success"),
+        (3, OK, True, "success"),
+        (3, OK, False, "benign"),
+        (3, FAIL, True, "upstream_failed"),
+        (2, FAIL, False, "upstream_failed"),
+    ],
+)
+def test_at_least_so_many_edges_must_live(count: int, bad: rules.Outcome, off: bool, expected: str) -> None:
+    definition = three("auto")
+    definition["steps"][-1]["join"] = {"atLeast": count}
+    assert ends(definition, {"off": off}, bad=bad)["t"] == expected
+
+
+def test_at_least_runs_at_once_and_is_skipped_for_what_all_edges_say() -> None:
+    definition = flow(step("a", when="x"), step("b"), step("t", "a", "b", join={"atLeast": 1}))
+    assert so_far(definition, b=OK)["t"] == "running"
+    both = flow(step("a", onFailure=["t"]), step("b"), step("t", "b", join={"atLeast": 2}))
+    assert "t" not in so_far(both, a=OK)
+    assert ends(both, b=FAIL)["t"] == "upstream_failed"
+
+
+def test_what_was_given_up_makes_every_edge_dead() -> None:
+    definition = flow(step("a", onSuccess=["b"], onFailure=["c"]), step("b"), step("c"), step("d", "a"))
+    given = {"a": rules.End("cancelled", rules.NOT_NEEDED)}
+    kinds = {n: rules.kind_of(end) for n, end in rules.predict(definition, {}, {}, given).steps.items()}
+    assert kinds == {"a": "cancelled", "b": "benign", "c": "benign", "d": "benign"}

@@ -42,7 +42,7 @@ def ways_of(step: rules.Step) -> list[tuple[rules.Outcome, rules.Truth]]:
         outcomes += [("branch", True), ("branch", False)]
     else:
         truths = product((True, False), repeat=len(step["cases"]))
-        outcomes += {rules.chosen_by_cases(step, each) for each in truths} - {rules.FAIL}
+        outcomes += {rules.chosen_by_cases(step, each) for each in truths} - {rules.NO_CASE}
     ways: list[tuple[rules.Outcome, rules.Truth]] = [(outcome, True) for outcome in outcomes]
     return [*ways, (rules.SUCCESS, False)] if "when" in step else ways
 
