@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tenuto.errors import StoreUnavailable
-from tenuto.ports.store import Batch, ExecutionQuery, OutboxMessage, StoredExecution, WorkflowVersion
+from tenuto.ports.store import Batch, ExecutionQuery, Item, OutboxMessage, StoredExecution, WorkflowVersion
 from tenuto.stores.memory import MemoryStore
 from tests.simulation.witness import Witness
 
@@ -143,6 +143,18 @@ class Disk:
     async def next_wake(self) -> int | None:
         await self._read()
         return await self._inner.next_wake()
+
+    async def items(
+        self,
+        kind: str,
+        *,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Item]:
+        await self._read()
+        return await self._inner.items(kind, names=names, prefix=prefix, after=after, limit=limit)
 
     async def outbox(
         self, *, dead: bool = False, after_id: int = 0, limit: int = 1000

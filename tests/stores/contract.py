@@ -15,6 +15,7 @@ from tenuto.errors import Conflict, StoreUnavailable
 from tenuto.ports.store import (
     Batch,
     ExecutionQuery,
+    Item,
     NewExecution,
     OutboxMessage,
     Record,
@@ -28,7 +29,7 @@ from tenuto.ports.store import (
 MakeStore = Callable[[], Store]
 
 
-def batch_of(*parts: NewExecution | Record | SummaryChange | OutboxMessage) -> Batch:
+def batch_of(*parts: NewExecution | Record | SummaryChange | OutboxMessage | Item) -> Batch:
     """A batch with each part in its list."""
     batch = Batch([], [], [], [])
     for part in parts:
@@ -41,7 +42,24 @@ def batch_of(*parts: NewExecution | Record | SummaryChange | OutboxMessage) -> B
                 batch.changes.append(part)
             case OutboxMessage():
                 batch.messages.append(part)
+            case Item():
+                batch.items.append(part)
     return batch
+
+
+def purge(before: int, *items: Item) -> Batch:
+    """A batch that also drops what expires before then."""
+    batch = batch_of(*items)
+    batch.purge_before = before
+    return batch
+
+
+def item(name: str, data: bytes | None = b"data", kind: str = "vars", expires_at: int | None = None) -> Item:
+    return Item(kind=kind, name=name, data=data, expires_at=expires_at)
+
+
+async def names_of(store: Store, **asked: Any) -> list[str]:
+    return [found.name for found in await store.items("vars", **asked)]
 
 
 def new_execution(key: int, **fields: Any) -> NewExecution:
@@ -425,6 +443,7 @@ class StoreContract:
     async def test_a_reopened_store_has_everything(self, store: Store, make_store: MakeStore) -> None:
         key = await start(store, execution_id="e", tags={"a": "b"}, wake_at=10, idempotency_key="i")
         await store.commit(batch_of(Record(key, 2, b"two"), message(key)))
+        await store.commit(batch_of(item("a"), item("b", b"", expires_at=5)))
         await store.put_workflow(definition("w", "d1"))
 
         async def everything(store: Store) -> list[object]:
@@ -436,6 +455,7 @@ class StoreContract:
                 await store.due(10),
                 list(await store.outbox()),
                 await store.list_versions("w"),
+                await store.items("vars"),
             ]
 
         before = await everything(store)
@@ -452,6 +472,8 @@ class StoreContract:
             await store.commit(batch_of(Record(key, 2, b"x")))
         with pytest.raises(StoreUnavailable):
             await store.find_execution("x")
+        with pytest.raises(StoreUnavailable):
+            await store.items("vars")
         with pytest.raises(StoreUnavailable):
             await store.ping()
 
@@ -653,6 +675,34 @@ class StoreContract:
         assert ids(await store.due(30)) == ["a", "b", "c"]
         assert ids(await store.due(30, limit=2)) == ["a", "b"]
 
+    async def test_a_pending_execution_is_found_by_its_wake_up_until_it_begins(self, store: Store) -> None:
+        key = await start(store, execution_id="at 50", status="pending", wake_at=50)
+        await start(store, execution_id="queued", status="pending")
+        assert ids(await store.due(49)) == []
+        assert ids(await store.due(50)) == ["at 50"]
+        assert await store.next_wake() == 50
+        assert ids(await store.unfinished()) == ["queued"]
+        await store.commit(batch_of(Record(key, 2, b"[]"), SummaryChange(key, "running", None, None)))
+        assert await store.due(50) == []
+        assert await store.next_wake() is None
+        assert ids(await store.unfinished()) == ["at 50", "queued"]
+
+    async def test_a_pending_execution_that_is_cancelled_wakes_no_more(self, store: Store) -> None:
+        key = await start(store, status="pending", wake_at=50)
+        await store.commit(batch_of(SummaryChange(key, "cancelled", 20, None)))
+        assert (await store.due(50), await store.next_wake(), await store.unfinished()) == ([], None, [])
+
+    async def test_a_pending_execution_is_found_after_a_reopen(
+        self, store: Store, make_store: MakeStore
+    ) -> None:
+        await start(store, execution_id="at 50", status="pending", wake_at=50)
+        await store.close()
+        again = make_store()
+        await again.open()
+        assert await again.next_wake() == 50
+        assert ids(await again.due(50)) == ["at 50"]
+        await again.close()
+
     async def test_the_outbox_keeps_the_order_of_commits(self, store: Store) -> None:
         first, second = await start(store), await start(store)
         await store.commit(batch_of(message(first, "1"), message(first, "2")))
@@ -704,3 +754,186 @@ class StoreContract:
         changed = [msgspec.structs.replace(m, attempts=1) for m in waiting[350:]]
         await store.update_outbox([m.id for m in waiting[:350]], changed)
         assert list(await store.outbox()) == changed
+
+    async def test_items_come_back_as_they_were_committed_by_name(self, store: Store) -> None:
+        kept = [
+            item("a", b"\x00\xff"),
+            item("b", b"", expires_at=5),
+            item("c", b"c", expires_at=-(2**62)),
+        ]
+        await store.commit(batch_of(kept[2], kept[0], item("a", b"other", kind="secret"), kept[1]))
+        assert await store.items("vars") == kept
+        assert await store.items("secret") == [item("a", b"other", kind="secret")]
+        assert await store.items("nothing") == []
+        assert await store.items("vars", names=["a"]) == kept[:1]
+
+    async def test_items_are_written_with_all_else_of_their_batch(self, store: Store) -> None:
+        (key,) = store.reserve_keys(1)
+        await store.commit(
+            batch_of(new_execution(key), Record(key, 1, b"[]"), message(key), item("a", b"with it"))
+        )
+        assert await store.items("vars") == [item("a", b"with it")]
+        assert len(await store.read_journal(key)) == 1
+
+    async def test_a_later_item_takes_the_place_of_an_earlier_one(self, store: Store) -> None:
+        await store.commit(batch_of(item("a", b"1", expires_at=7), item("b", b"1")))
+        await store.commit(batch_of(item("a", b"2"), item("b", b"2"), item("b", b"3", expires_at=9)))
+        assert await store.items("vars") == [item("a", b"2"), item("b", b"3", expires_at=9)]
+
+    async def test_an_item_without_data_deletes(self, store: Store) -> None:
+        await store.commit(batch_of(item("a"), item("b"), item("c"), item("a", kind="other")))
+        await store.commit(batch_of(item("a", None), item("nobody", None), item("b", None), item("b", b"2")))
+        assert await store.items("vars") == [item("b", b"2"), item("c")]
+        await store.commit(batch_of(item("d"), item("d", None), item("c", b"2"), item("c", None)))
+        assert await names_of(store) == ["b"]
+        assert await names_of(store, names=["a", "c", "d"]) == []
+        assert await store.items("other") == [item("a", kind="other")]
+
+    async def test_items_are_found_by_names_however_many(self, store: Store) -> None:
+        names = [f"n{number:04}" for number in range(1_200)]
+        await store.commit(batch_of(*[item(name, name.encode()) for name in names]))
+        found = await store.items("vars", names=["n0700", "nobody", "n0003", "n0700"])
+        assert found == [item("n0003", b"n0003"), item("n0700", b"n0700")]
+        for count in (0, 1, 2, 16, 17, 256, 257, 600, 1_200):
+            asked = names[:count]
+            assert await names_of(store, names=[*reversed(asked), "nobody", ""]) == asked
+        assert await names_of(store, names=names, prefix="x", after="y", limit=1) == names
+
+    async def test_items_are_listed_by_prefix_in_pages(self, store: Store) -> None:
+        await store.commit(batch_of(*[item(f"{group}/{n}") for group in "abc" for n in range(7)], item("b")))
+        assert await names_of(store, prefix="b/") == [f"b/{n}" for n in range(7)]
+        assert await names_of(store, prefix="b/", after="b/2", limit=3) == ["b/3", "b/4", "b/5"]
+        assert await names_of(store, prefix="b/", after="b/6") == []
+        assert await names_of(store, prefix="b/", after="a/5", limit=1) == ["b/0"]
+        assert await names_of(store, prefix="b/", after="c") == []
+        assert await names_of(store, prefix="b/3") == ["b/3"]
+        assert await names_of(store, after="c/5") == ["c/6"]
+        assert await names_of(store, limit=0) == []
+        pages, after = [], ""
+        while page := await names_of(store, after=after, limit=4):
+            pages += page
+            after = page[-1]
+        assert pages == sorted([*[f"{group}/{n}" for group in "abc" for n in range(7)], "b"])
+
+    async def test_names_of_items_may_hold_any_letters_and_are_ordered_by_code_point(
+        self, store: Store
+    ) -> None:
+        odd = ["", "\x00", "\x00b", "%", "_b", "b", "é", "\ud7ff", "\ue000", "\uffff", "\U0001f3bc"]
+        most = "\U0010ffff"
+        names = sorted(["", "A", "b", "á", "→", *[f"a{end}" for end in (*odd, most, most * 2)]])
+        await store.commit(batch_of(*[item(name, name.encode()) for name in reversed(names)]))
+        assert await names_of(store) == names[1:]  # the empty name is not greater than the empty `after`
+        assert await names_of(store, names=names) == names
+        for prefix in names:
+            fits = [name for name in names if name.startswith(prefix) and name > ""]
+            assert await names_of(store, prefix=prefix) == fits
+            for after in names:
+                expected = [name for name in fits if name > after]
+                assert await names_of(store, prefix=prefix, after=after) == expected
+
+    async def test_random_items_stand_as_in_a_dictionary(self, store: Store) -> None:
+        rng = random.Random(3)
+        model: dict[str, Item] = {}
+        for _ in range(40):
+            commits = []
+            for _ in range(rng.randint(1, 4)):
+                parts = [
+                    item(
+                        rng.choice("abcdefgh") * rng.randint(1, 3),
+                        rng.choice([None, b"", rng.randbytes(10), rng.randbytes(70_000)]),
+                        expires_at=rng.choice([None, rng.randrange(100)]),
+                    )
+                    for _ in range(rng.randint(0, 5))
+                ]
+                commits.append(store.commit(batch_of(*parts)))
+                model |= {part.name: part for part in parts}
+            await asyncio.gather(*commits)
+            expected = [model[name] for name in sorted(model) if model[name].data is not None]
+            assert await store.items("vars") == expected
+            assert await store.items("vars", names=list(model)) == expected
+
+    async def test_of_a_refused_batch_no_item_is_kept_deleted_or_purged(self, store: Store) -> None:
+        key = await start(store, execution_id="taken")
+        before = [item("old", b"1"), item("other", b"1"), item("stale", b"1", expires_at=5)]
+        await store.commit(batch_of(*before))
+        batch = purge(99, item("new"), item("old", b"2"), item("other", None))
+        batch.records.append(Record(key, 7, b"a gap"))
+        with pytest.raises(Conflict):
+            await store.commit(batch)
+        assert await store.items("vars") == before
+        batch.records[:] = [Record(key, 2, b"[]")]
+        await store.commit(batch)
+        assert await store.items("vars") == [item("new"), item("old", b"2")]
+
+    async def test_only_the_items_of_the_batch_at_fault_are_refused_among_many(self, store: Store) -> None:
+        key = await start(store)
+        batches = [
+            batch_of(
+                *([Record(key, 100, b"a gap")] if number % 5 == 0 else []),
+                item(f"own {number:02}", b"%d" % number),
+                item("shared", b"%d" % number),
+            )
+            for number in range(26)
+        ]
+        answers = await asyncio.gather(*map(store.commit, batches), return_exceptions=True)
+        refused = [number for number, answer in enumerate(answers) if isinstance(answer, Conflict)]
+        assert refused == [0, 5, 10, 15, 20, 25]
+        kept = [number for number in range(26) if number % 5]
+        assert await names_of(store, prefix="own") == [f"own {number:02}" for number in kept]
+        assert await store.items("vars", names=["shared"]) == [item("shared", b"24")]
+
+    async def test_a_purge_drops_what_expired_and_nothing_else(self, store: Store) -> None:
+        left = [item("at 10", expires_at=10), item("later", expires_at=11), item("never")]
+        expired = [item("at 9", expires_at=9), item("below zero", expires_at=-1, kind="cache")]
+        await store.commit(batch_of(*left, *expired))
+        await store.commit(purge(10, item("with it", expires_at=30)))
+        assert await store.items("vars") == [*left, item("with it", expires_at=30)]
+        assert await store.items("cache") == []
+        await store.commit(purge(0))
+        assert len(await store.items("vars")) == 4
+
+    async def test_an_item_that_was_put_anew_is_not_purged_by_its_old_expiry(self, store: Store) -> None:
+        await store.commit(batch_of(item("a", expires_at=5), item("b", expires_at=5)))
+        await store.commit(purge(10, item("a"), item("b", expires_at=20)))
+        assert await names_of(store) == ["a", "b"]
+
+    async def test_a_purge_drops_a_bounded_number_and_the_next_ones_the_rest(self, store: Store) -> None:
+        stale = [item(f"{number:05}", b"x", expires_at=number) for number in range(2_500)]
+        await store.commit(batch_of(*stale))
+        counts = []
+        for _ in range(4):
+            await store.commit(purge(2_400))
+            counts.append(len(await store.items("vars", limit=10_000)))
+        assert counts[0] >= 1_500
+        assert counts == sorted(counts, reverse=True)
+        assert counts[-1] == 100
+
+    async def test_expired_items_may_be_put_again_after_a_purge(self, store: Store) -> None:
+        await store.commit(batch_of(item("a", b"1", expires_at=5)))
+        await store.commit(purge(10))
+        await store.commit(batch_of(item("a", b"2", expires_at=15)))
+        assert await store.items("vars") == [item("a", b"2", expires_at=15)]
+
+    @pytest.mark.parametrize("size", [65_536, 65_537, 1 << 20, 64 << 20])
+    async def test_large_items_come_back_whole_and_can_be_replaced(self, store: Store, size: int) -> None:
+        data = random.Random(size).randbytes(size)
+        await store.commit(batch_of(item("blob", data), item("small", b"s", expires_at=3)))
+        assert await store.items("vars", names=["blob"]) == [item("blob", data)]
+        assert await store.items("vars", prefix="b") == [item("blob", data)]
+        await store.commit(batch_of(item("blob", data[: size // 2] + b"end"), item("gone", data)))
+        await store.commit(batch_of(item("gone", None)))
+        assert await store.items("vars") == [
+            item("blob", data[: size // 2] + b"end"),
+            item("small", b"s", expires_at=3),
+        ]
+
+    async def test_commits_beside_a_large_item_keep_their_order(self, store: Store) -> None:
+        key = await start(store)
+        data = bytes(20 << 20)
+        commits = []
+        for seq in range(2, 42):
+            latest = item("latest", data if seq % 20 == 0 else b"%d" % seq)
+            commits.append(store.commit(batch_of(latest, Record(key, seq, b"%d" % seq))))
+        await asyncio.gather(*commits)
+        assert [record.seq for record in await store.read_journal(key)] == list(range(1, 42))
+        assert await store.items("vars") == [item("latest", b"41")]

@@ -79,13 +79,26 @@ class OutboxMessage(Struct, frozen=True, kw_only=True):
     last_error: str | None = None
 
 
-class Batch(Struct):
-    """What one commit writes, all or nothing."""
+class Item(Struct, frozen=True, kw_only=True):
+    """Bytes under a name, which is unique within its kind. None as `data` deletes it in a batch and is never answered.
+    After `expires_at` (ms; None: never) it counts as gone, though it may still be answered until it is purged."""
+
+    kind: str
+    name: str
+    data: bytes | None = None
+    expires_at: int | None = None
+
+
+class Batch(Struct, omit_defaults=True):
+    """What one commit writes, all or nothing. An item takes the place of an earlier one of its kind and name, in this
+    batch or before. `purge_before` drops items whose `expires_at` is earlier, a bounded number at a time."""
 
     starts: list[NewExecution]
     records: list[Record]
     changes: list[SummaryChange]
     messages: list[OutboxMessage]
+    items: list[Item] = []
+    purge_before: int | None = None
 
 
 class StoredExecution(Struct, frozen=True, kw_only=True):
@@ -178,6 +191,19 @@ class Store(Protocol):
 
     async def next_wake(self) -> int | None:
         """The earliest wake_at of executions that have not ended."""
+
+    async def items(
+        self,
+        kind: str,
+        *,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Item]:
+        """Items of the kind, by name in the order of code points. With `names` those of them that exist, however many;
+        else those whose name starts with `prefix` and is greater than `after`. Their data comes along, so large ones
+        are asked for by name."""
 
     async def outbox(
         self, *, dead: bool = False, after_id: int = 0, limit: int = 1000

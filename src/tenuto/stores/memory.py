@@ -16,6 +16,7 @@ from tenuto.ports.store import (
     TERMINAL,
     Batch,
     ExecutionQuery,
+    Item,
     NewExecution,
     OutboxMessage,
     Record,
@@ -23,6 +24,7 @@ from tenuto.ports.store import (
     SummaryChange,
     WorkflowVersion,
 )
+from tenuto.stores.memory_items import MemoryItems
 from tenuto.stores.naming import workflow_name
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -50,6 +52,7 @@ class MemoryStore:
         self._journals: dict[int, list[Record]] = {}
         self._workflows: dict[str, list[WorkflowVersion]] = {}
         self._outbox: dict[int, OutboxMessage] = {}
+        self._items = MemoryItems()
 
     async def open(self) -> None:
         self._is_open = True
@@ -80,6 +83,10 @@ class MemoryStore:
             self._change(change)
         for message in batch.messages:
             self._enqueue(message)
+        for item in batch.items:
+            self._items.put(item)
+        if batch.purge_before is not None:
+            self._items.purge(batch.purge_before)
 
     async def put_workflow(self, version: WorkflowVersion) -> WorkflowVersion:
         self._check_open()
@@ -148,6 +155,20 @@ class MemoryStore:
     async def next_wake(self) -> int | None:
         self._check_open()
         return min((at for at, _ in self._waits()), default=None)
+
+    async def items(
+        self,
+        kind: str,
+        *,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Item]:
+        self._check_open()
+        if names is not None:
+            return self._items.named(kind, names)
+        return _page(self._items.starting(kind, prefix, after), limit)
 
     async def outbox(
         self, *, dead: bool = False, after_id: int = 0, limit: int = 1000

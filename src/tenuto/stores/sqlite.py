@@ -17,12 +17,13 @@ from tenuto.errors import StoreUnavailable
 from tenuto.ports.store import (
     Batch,
     ExecutionQuery,
+    Item,
     OutboxMessage,
     Record,
     StoredExecution,
     WorkflowVersion,
 )
-from tenuto.stores import sqlite_reader
+from tenuto.stores import sqlite_items, sqlite_reader
 from tenuto.stores.naming import workflow_name
 from tenuto.stores.sqlite_connection import Opening
 from tenuto.stores.sqlite_jobs import (
@@ -46,6 +47,7 @@ from tenuto.stores.sqlite_thread import WriterThread
 
 _KEYS_AHEAD = 1 << 20  # keys noted as possibly in use before they are handed out
 _QUICK_BYTES = 65_536  # of a journal, read on the event loop's thread before the rest is left to another
+_QUICK_NAMES = 16  # items looked up on the event loop's thread, if they are small
 _PING_S = 1.0
 
 WriterKind = Literal["thread", "process"]
@@ -193,6 +195,28 @@ class SqliteStore:
 
     async def next_wake(self) -> int | None:
         return await self._reading().read_quickly(sqlite_reader.next_wake)
+
+    async def items(
+        self,
+        kind: str,
+        *,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Item]:
+        readers = self._reading()
+        if names is None:
+            return await readers.read(
+                lambda connection: sqlite_items.starting(connection, kind, prefix, after, limit)
+            )
+        if len(names) <= _QUICK_NAMES:
+            found = await readers.read_quickly(
+                lambda connection: sqlite_items.small_named(connection, kind, names)
+            )
+            if found is not None:
+                return found
+        return await readers.read(lambda connection: sqlite_items.named(connection, kind, names))
 
     async def outbox(
         self, *, dead: bool = False, after_id: int = 0, limit: int = 1000

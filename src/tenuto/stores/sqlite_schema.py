@@ -96,6 +96,19 @@ CREATE INDEX outbox_dead ON outbox (dead);
 INSERT INTO meta VALUES ('schema_version', 1), ('write_number', 0), ('answers', NULL), ('next_key', 1);
 """
 
+# Expiry and lengths are read without the data, so the data comes last; it may be large, so the rows are not clustered.
+_ITEMS = """
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  expires_at INTEGER,
+  data BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX items_name ON items (kind, name);
+CREATE INDEX items_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
+"""
+
 Migration = Callable[[apsw.Connection], None]
 
 
@@ -103,8 +116,12 @@ def _create_tables(connection: apsw.Connection) -> None:
     connection.execute(_TABLES)
 
 
+def _add_items(connection: apsw.Connection) -> None:
+    connection.execute(_ITEMS)
+
+
 # The n-th entry brings version n to version n + 1; 0 is an empty file. Entries are never changed once released.
-MIGRATIONS: list[Migration] = [_create_tables]
+MIGRATIONS: list[Migration] = [_create_tables, _add_items]
 
 
 def prepare(connection: apsw.Connection, migrations: list[Migration] | None = None) -> None:

@@ -74,4 +74,11 @@ UPDATE_MESSAGES = RowStatement.of(
     " FROM (VALUES {rows}) AS n WHERE outbox.id = n.column1",
     5,
 )
+PUT_ITEMS = RowStatement.of(
+    "INSERT INTO items (kind, name, expires_at, data) VALUES {rows} ON CONFLICT (kind, name)"
+    " DO UPDATE SET expires_at = excluded.expires_at, data = excluded.data",
+    4,
+)
+DELETE_ITEMS = RowStatement.of("DELETE FROM items WHERE (kind, name) IN (VALUES {rows})", 2)
+PURGE_ITEMS = RowStatement.of("DELETE FROM items WHERE id IN (VALUES {rows})", 1)
 DELETE_MESSAGES = RowStatement.of("DELETE FROM outbox WHERE id IN (VALUES {rows})", 1)

@@ -15,9 +15,10 @@ from typing import Any, assert_never
 import apsw
 import msgspec
 
-from tenuto.ports.store import NewExecution, OutboxMessage, Record, SummaryChange, WorkflowVersion
+from tenuto.ports.store import Batch, NewExecution, OutboxMessage, Record, SummaryChange, WorkflowVersion
 from tenuto.stores.sqlite_connection import BUSY_MS
 from tenuto.stores.sqlite_heads import Head, Heads, Misfit
+from tenuto.stores.sqlite_items import purge, write_items
 from tenuto.stores.sqlite_jobs import (
     Answer,
     Archived,
@@ -219,6 +220,15 @@ class Writer:
         INSERT_MESSAGES.run(
             self._connection, [value for message in messages for value in _message_row(message)]
         )
+        self._write_items(batches)
+
+    def _write_items(self, batches: Sequence[Batch]) -> None:
+        items = [item for batch in batches for item in batch.items]
+        if items:
+            write_items(self._connection, items)
+        purges = [batch.purge_before for batch in batches if batch.purge_before is not None]
+        if purges:
+            purge(self._connection, max(purges))
 
     def _follow(self, records: Iterable[Record]) -> list[Any]:
         """The records' columns, after checking that each follows the one before it in its journal."""
