@@ -25,6 +25,7 @@ INDEPENDENT = (
     "nested.py",
     "script.py",
     "plays.py",
+    "people.py",
 )
 
 
