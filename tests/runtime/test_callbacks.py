@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tenuto.runtime.callbacks import Callbacks
+from tenuto.runtime.callbacks import KEY_BYTES, Callbacks, load_key
+from tenuto.stores.memory import MemoryStore
 
 CALLBACKS = Callbacks(b"k" * 32, "https://flows.example/tenuto/")
 
@@ -45,3 +46,14 @@ def test_what_is_no_token_is_known_as_none(token: str) -> None:
 def test_another_key_makes_other_tokens() -> None:
     other = Callbacks(b"o" * 32, "https://flows.example")
     assert not other.check(token_of(CALLBACKS.url("exec-1", "charge", 0)), "exec-1", "charge", 0)
+
+
+async def test_the_key_is_made_once_and_kept() -> None:
+    store = MemoryStore()
+    await store.open()
+    key = await load_key(store)
+    assert len(key) == KEY_BYTES
+    assert await load_key(store) == key
+    another = MemoryStore()
+    await another.open()
+    assert await load_key(another) != key

@@ -8,9 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
+from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
+
+from tenuto.ports.store import Batch, Item, Store
+
+KIND, NAME = "secret", "callback-key"
+KEY_BYTES = 32
 
 
 class Callbacks:
@@ -36,3 +43,19 @@ class Callbacks:
         content = msgspec.json.encode(("callback", execution_id, instance_id, generation))
         digest = hmac.new(self._key, content, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+async def load_key(store: Store, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
+    """The key that the store keeps; made where there is none yet. Raises StoreUnavailable."""
+    key = await _find_key(store)
+    if key is None:
+        made = Item(kind=KIND, name=NAME, data=random_bytes(KEY_BYTES))
+        await store.commit(Batch([], [], [], [], items=[made]))
+        key = await _find_key(store)  # which tells what is kept, if another server made one at the same time
+        assert key is not None, "what was committed is there"
+    return key
+
+
+async def _find_key(store: Store) -> bytes | None:
+    found = await store.items(KIND, names=[NAME])
+    return found[0].data if found else None
