@@ -12,24 +12,25 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
 
 from tenuto.core import inputs as inp
-from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
+from tenuto.core.commands import AbandonAttempt, Command, RunAttempt
 from tenuto.core.decide import Decision, Refusal, decide, lost_attempts, pending_commands
 from tenuto.core.state import State, is_parked, next_wake
-from tenuto.errors import StoreError, StoreUnavailable, TenutoError
-from tenuto.journal.codec import encode
+from tenuto.errors import StoreError, StoreUnavailable, TenutoError, UnreadableRecord
 from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
-from tenuto.ports.store import Batch, Record, Store, StoredExecution, SummaryChange
+from tenuto.ports.store import Batch, Item, Record, Store, StoredExecution, SummaryChange
 from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime.attempts import Performer
+from tenuto.runtime.large_results import encode_record, read_whole
 from tenuto.runtime.live import AttemptKey, Given, Live
 from tenuto.runtime.messages import outbox_messages
+from tenuto.runtime.queueing import Queueing
 from tenuto.runtime.rows import NEVER, changed_row, has_moved, new_row
 from tenuto.runtime.settings import NodeSettings
 
@@ -45,13 +46,14 @@ LONGEST_TIMER_S = 30.0
 class Work:
     """One execution's part of a commit that is under way."""
 
-    __slots__ = ("decision", "given", "live", "wake_at")
+    __slots__ = ("decision", "given", "live", "posts", "wake_at")
 
     def __init__(self, live: Live, given: list[Given], decision: Decision) -> None:
         self.live = live
         self.given = given
         self.decision = decision
         self.wake_at: int | None = None
+        self.posts: list[Item] = []
 
 
 class Driver:
@@ -70,6 +72,8 @@ class Driver:
         on_parked: Callable[[int], None],
         on_ended: Callable[[Live], None],
         on_records: Callable[[Live], None],
+        on_posts: Callable[[list[Item]], None],
+        cancel_other: Callable[[str, str], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -81,7 +85,9 @@ class Driver:
         self._on_parked = on_parked
         self._on_ended = on_ended
         self._on_records = on_records
+        self._on_posts = on_posts
         self.live: dict[str, Live] = {}
+        self.queueing = Queueing(self.live, performer, self.tell, cancel_other)
         self.aside: set[str] = set()
         self._ready: deque[Live] = deque()
         self._in_flight = 0
@@ -182,8 +188,8 @@ class Driver:
         if not decision.events:
             self._note_refusals(live, given, decision)
             return None
-        data = encode(now, decision.events)
-        live.size += len(data)
+        data, apart = encode_record(now, decision.events)
+        live.size += len(data) + sum(len(blob.data or b"") for blob in apart)
         state.seq += 1
         work = Work(live, given, decision)
         work.wake_at = self._stored_wake(state)
@@ -192,6 +198,7 @@ class Driver:
         if state.is_terminal or (not live.is_new and has_moved(live, work.wake_at)):
             batch.changes.append(changed_row(live, now, work.wake_at))
         batch.records.append(Record(live.key, state.seq, data))
+        batch.items.extend(apart)
         if decision.messages:
             batch.messages.extend(outbox_messages(live, decision.messages, now))
         return work
@@ -199,6 +206,8 @@ class Driver:
     def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:
         for refusal in decision.refused:
             self._telemetry.refused(live.state.workflow_id, refusal.why)
+            self.queueing.refused(live, refusal.given)
+        _release(given, is_written=False)
         live.answer(given, decision.refused)
 
     def _stored_wake(self, state: State) -> int | None:
@@ -236,7 +245,13 @@ class Driver:
             live.is_new = False
             self._telemetry.recorded(live.state.workflow_id, decision.events)
             live.answer(item.given, decision.refused)
+            _release(item.given, is_written=True)
+            self.queueing.committed(live)
+            for refusal in decision.refused:
+                self.queueing.refused(live, refusal.given)
             self._carry_out_all(live, decision.commands)
+            if item.posts:
+                self._on_posts(item.posts)
             self._on_records(live)
             self._rest(live)
 
@@ -285,8 +300,10 @@ class Driver:
             task = live.attempts.pop((command.step, command.attempt, command.generation), None)
             if task is not None:
                 task.cancel()
-        else:
+        elif isinstance(command, ComputeOutput):
             self._spawn(self._compute_output(live))
+        else:
+            self._spawn(self.queueing.ask(live, command))
 
     def _run(self, live: Live, command: RunAttempt) -> None:
         step = live.state.steps[command.step]
@@ -300,10 +317,15 @@ class Driver:
 
     async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
         outcome = await ending
+        kept = outcome if isinstance(outcome, Kept) else None
+        if kept is not None:
+            outcome = kept.outcome
         if live.attempts.pop(key, None) is None:
             self._telemetry.refused(live.state.workflow_id, "the attempt had been given up")
+            if kept is not None:
+                kept.release(is_written=False)
         else:
-            self.tell(live, inp.AttemptEnded(*key, outcome, self._noise()))
+            self._give(live, Given(inp.AttemptEnded(*key, outcome, self._noise()), None, kept))
 
     def _noise(self) -> float:
         return self._rng.uniform(-1, 1)
@@ -370,8 +392,12 @@ class Driver:
             await asyncio.sleep(self._backoff_s())
             try:
                 row = await self._store.find_execution(live.execution_id)
-                records = [] if row is None else await self._store.read_journal(row.key)
+                records = [] if row is None else await read_whole(self._store, row.key)
                 break
+            except UnreadableRecord:
+                log.exception("execution_unreadable", execution=live.execution_id)
+                self._set_aside(live, [])
+                return
             except StoreError as error:
                 self._failures += 1
                 log.warning("journal_unreadable", execution=live.execution_id, error=str(error))
@@ -379,7 +405,7 @@ class Driver:
             self._give_up_on(live)
             return
         try:
-            self._take_from_journal(live, row, [record.data for record in records])
+            self._take_from_journal(live, row, records)
         except Exception:  # its journal makes no sense to us
             log.exception("execution_unreadable", execution=live.execution_id)
             self._set_aside(live, [])
@@ -397,7 +423,7 @@ class Driver:
             if not waiter.future.done():
                 waiter.future.set_exception(StoreUnavailable("the execution could not be written"))
 
-    def _take_from_journal(self, live: Live, row: StoredExecution, records: list[bytes]) -> None:
+    def _take_from_journal(self, live: Live, row: StoredExecution, records: Sequence[bytes]) -> None:
         live.state = fold(live.workflow.graph, records)
         live.size = sum(map(len, records))
         live.is_new = False
@@ -439,6 +465,7 @@ class Driver:
         live.attempts.clear()
         if self.live.get(live.execution_id) is live:
             del self.live[live.execution_id]
+        _release([*given, *live.inbox], is_written=False)
         for item in [*given, *live.inbox]:
             self._refuse_aside(item.answer)
         for waiter in live.waiters:
@@ -559,6 +586,13 @@ class Driver:
             await live.wait(timeout_ms, until_step)
         finally:
             self._rest(live)
+
+
+def _release(given: Sequence[Given], *, is_written: bool) -> None:
+    """Let those who wait for results of these attempts go on."""
+    for item in given:
+        if item.kept is not None:
+            item.kept.release(is_written=is_written)
 
 
 def _is_wanted(state: State, command: RunAttempt) -> bool:

@@ -29,6 +29,7 @@ from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime.attempts import Performer
 from tenuto.runtime.catalog import Catalog
 from tenuto.runtime.driver import Driver
+from tenuto.runtime.large_results import read_whole, whole_records
 from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.settings import NodeSettings
@@ -282,7 +283,7 @@ class Node:
         taken_up = self._taken_up
         row = await self._find_row(execution_id)
         workflow = await self._catalog.get(row.workflow_id, row.version)
-        records = [record.data for record in await self._store.read_journal(row.key)]
+        records = await read_whole(self._store, row.key)
         state = fold(workflow.graph, records)
         if state.is_terminal and taken_up == self._taken_up:  # else a retry may have overtaken this reading
             self._remember(state, sum(map(len, records)))
@@ -338,7 +339,10 @@ class Node:
 
     async def _entries(self, key: int, after_seq: int, limit: int) -> list[JournalEntry]:
         records = await self._store.read_journal(key, after_seq, limit)
-        return [JournalEntry(record.seq, *decode_plain(record.data)) for record in records]
+        whole = await whole_records(self._store, [record.data for record in records])
+        return [
+            JournalEntry(record.seq, *decode_plain(data)) for record, data in zip(records, whole, strict=True)
+        ]
 
     async def follow(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[JournalEntry]:
         """Decisions as they become durable, until the execution has ended. Raises NotFound."""
@@ -503,13 +507,13 @@ class Node:
     async def _fold_stored(self, row: StoredExecution) -> Live:
         """The execution as its journal has it, not taken up yet (unless somebody else did meanwhile)."""
         workflow = await self._catalog.get(row.workflow_id, row.version)
-        records = await self._store.read_journal(row.key)
+        records = await read_whole(self._store, row.key)
         taken_up_meanwhile = self._driver.live.get(row.execution_id)
         if taken_up_meanwhile is not None:
             return taken_up_meanwhile
-        state = fold(workflow.graph, [record.data for record in records])
+        state = fold(workflow.graph, records)
         live = Live(row.key, row.execution_id, workflow, state)
-        live.size = sum(len(record.data) for record in records)
+        live.size = sum(map(len, records))
         live.wake_at = row.wake_at
         self._forget(row.execution_id)
         return live
