@@ -92,7 +92,9 @@ async def test_headers_that_are_not_text_do_no_harm(http_request: HttpRequest) -
     assert (full["body"], full["headers"]["x-raw"], full["headers"]["x-good"]) == ({}, "\ufffd\ufffd", "é")
 
 
-async def test_an_endless_body_is_cut_off_at_the_limit(http_request: HttpRequest) -> None:
+async def test_an_endless_body_is_cut_off_at_the_limit(caller: HttpCaller) -> None:
+    http_request = HttpRequest(caller, result_limit=MIB)
+
     async def pour(service: RawReceiver, _reader: Reader, writer: Writer) -> None:
         await service.send(writer, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
         while True:
@@ -119,9 +121,8 @@ async def test_an_endless_error_body_does_not_hide_the_status(http_request: Http
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_packed_bomb_is_cut_off_before_it_fills_memory(
-    http_request: HttpRequest, encoding: str
-) -> None:
+async def test_a_packed_bomb_is_cut_off_before_it_fills_memory(caller: HttpCaller, encoding: str) -> None:
+    http_request = HttpRequest(caller, result_limit=MIB)
     pack = gzip.compress if encoding == "gzip" else zlib.compress
     bomb = pack(b"\0" * (64 * MIB))
     async with receiver(answer(200, bomb, headers={"Content-Encoding": encoding})) as service:

@@ -161,10 +161,10 @@ async def test_what_is_not_json_is_named_by_its_path(registry: Registry, value: 
         (lambda: msgspec.json.decode("[" * 101 + "]" * 101), "nested deeper than 100"),
     ],
 )
-async def test_what_is_too_large_or_too_deep_is_refused(
-    registry: Registry, make: Callable[[], Any], message: str
-) -> None:
+async def test_what_is_too_large_or_too_deep_is_refused(make: Callable[[], Any], message: str) -> None:
+    registry = Registry(result_limit=1_048_576)
     failure = await failure_of(serving(registry, lambda params, context: make()), request())
+    registry.close()
     assert failure.error.type == "limit"
     assert message in failure.error.message
 

@@ -12,8 +12,8 @@ import msgspec
 from tenuto.core.events import StepError
 from tenuto.ports.action import Failed, Succeeded
 
-RESULT_LIMIT = 1024 * 1024
-"""Bytes of JSON that a step's result may have."""
+RESULT_LIMIT = 64 * 1024 * 1024
+"""Bytes of JSON that a step's result may have. Large ones are stored apart from the journal."""
 
 MAX_DEPTH = 100
 """Levels of nesting that a step's result may have."""
