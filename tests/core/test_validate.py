@@ -422,6 +422,12 @@ def test_a_wide_fan_is_checked() -> None:
     assert problems_of(noop("a"), *(noop(name, "a") for name in middle), noop("z", *middle)) == []
 
 
+def test_names_that_were_meant_are_sought_for_the_first_mistakes_only() -> None:
+    mistaken = [noop(f"b{i}", "load", when="steps.laod.result") for i in range(30)]
+    found = problems_of(noop("load"), *mistaken)
+    assert ["Did you mean `load`?" in problem.message for problem in found] == [True] * 20 + [False] * 10
+
+
 def test_more_script_than_may_be_read_is_refused_at_once() -> None:
     (problem,) = problems_of(noop("a", when="context.x+" * 200_000))
     assert (problem.path, problem.code) == ("steps[0].when", "too_long")

@@ -31,11 +31,15 @@ def digest_of(canonical: bytes) -> str:
 def _written(value: Any) -> Any:
     """A part of a definition as it is written. (`omit_defaults` compares by identity, so it would keep a 30000 that
     equals the default.)"""
+    if isinstance(value, str):
+        return value
     if isinstance(value, msgspec.Struct):
-        given = (
-            (name, getattr(value, attribute), default) for name, attribute, default in _fields(type(value))
-        )
-        return {name: _written(member) for name, member, default in given if member != default}
+        written = {}
+        for name, attribute, default in _fields(type(value)):
+            member = getattr(value, attribute)
+            if member is not default and member != default:
+                written[name] = _written(member)
+        return written
     if isinstance(value, tuple):
         return [_written(item) for item in value]
     if isinstance(value, dict | list):

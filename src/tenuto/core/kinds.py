@@ -26,6 +26,10 @@ _OF_LOOPS = ("until", "every", "max_iterations")
 _OF_NESTED = ("params", "retry_policy", "timeout", "cache", "concurrency", "queue_timeout")
 """What says how an action is done, and so belongs to the steps that do one."""
 _FIELDS = {field.name: field for field in msgspec.structs.fields(StepSpec)}
+_DEFAULTS: dict[str, object] = {
+    name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    for name, field in _FIELDS.items()
+}
 
 
 def check_kinds(outline: Outline) -> Iterator[Finding]:
@@ -57,17 +61,16 @@ def _check_kind(step: StepSpec) -> Iterator[_FieldProblem]:
 
 def _only_for(step: StepSpec, names: tuple[str, ...], kind: str) -> Iterator[_FieldProblem]:
     for name in names:
-        if is_given(step, name):
+        if _is_given(step, name):
             field = _FIELDS[name].encode_name
             yield field, "other_type", f'`{field}` is for {kind}s; give the step `"type": "{kind}"`.'
 
 
-def is_given(step: StepSpec, name: str) -> bool:
+def _is_given(step: StepSpec, name: str) -> bool:
     """Whether the attribute is other than its default."""
-    field = _FIELDS[name]
-    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     value: object = getattr(step, name)
-    return value is not UNSET and value != default
+    default = _DEFAULTS[name]
+    return value is not default and value is not UNSET and value != default
 
 
 def _check_container(step: StepSpec) -> Iterator[_FieldProblem]:
@@ -83,7 +86,7 @@ def _check_container(step: StepSpec) -> Iterator[_FieldProblem]:
             message = f"A parallel with `steps` has no action; put `{step.action}` into one of them."
         yield "action", "conflict", message
     for name in _OF_NESTED:
-        if is_given(step, name):
+        if _is_given(step, name):
             field = _FIELDS[name].encode_name
             also = "; `totalTimeout` bounds them all" if name == "timeout" else ""
             message = f"`{field}` belongs to the nested steps of `{step.id}`, not to itself{also}."

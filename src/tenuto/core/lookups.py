@@ -17,9 +17,9 @@ from tenuto.core.template import names_read, references
 from tenuto.core.vicinity import as_seen_from, unreadable
 from tenuto.core.whole import Whole
 
-LATER_NAMES = frozenset({"secrets", "vars", "item", "index"})
 STEP_FIELDS = ("status", "result", "error", "attempts")
 _OF_HANDLERS = ("status", "error")
+_MOST_HINTS = 20
 
 
 class Lookup(NamedTuple):
@@ -55,27 +55,37 @@ def find_lookups(whole: Whole, sources: Iterable[Source]) -> Iterator[Lookup]:
             yield Lookup(place, path, whole.places[key], key, True, "undo")
 
 
-def check_names(whole: Whole, source: Source, withheld: frozenset[str]) -> Iterator[Finding]:
+def check_names(whole: Whole, sources: Iterable[Source], withheld: frozenset[str]) -> Iterator[Finding]:
     """Names that nothing has, steps and fields of steps that there are not. A function body may make its own names, so
     nothing is said of those it uses."""
-    is_body = source.script is not None and source.script[0] == "body"
-    for name in sorted(names_read(source.reads) - (source.scope - withheld)) if not is_body else ():
+    hints = _MOST_HINTS
+    for source in sources:
+        yield from _check_names(whole, source, withheld)
+        yield from _check_execution(source)
+        for reference in references(source.reads):
+            if reference.root != "steps" or reference.step in whole.elsewhere:
+                continue
+            if reference.step not in whole.places:
+                hint = did_you_mean(reference.step, whole.places) if hints > 0 else ""
+                hints -= 1
+                yield Finding(
+                    source.path, "unknown_step", f"There is no step {quoted(reference.step)}.{hint}"
+                )
+            elif reference.field is not None and reference.field not in STEP_FIELDS:
+                known = ", ".join(f"`{field}`" for field in STEP_FIELDS)
+                what = f"`steps.{reference.step}` has no {quoted(reference.field)}"
+                hint = did_you_mean(reference.field, STEP_FIELDS) or f" It has {known}."
+                yield Finding(source.path, "unknown_name", f"{what}.{hint}")
+
+
+def _check_names(whole: Whole, source: Source, withheld: frozenset[str]) -> Iterator[Finding]:
+    if source.script is not None and source.script[0] == "body":
+        return
+    for name in sorted(names_read(source.reads) - (source.scope - withheld)):
         if name in withheld:
             yield Finding(source.path, "not_supported", f"`{name}` is not supported yet in expressions.")
         else:
             yield Finding(source.path, "unknown_name", _unknown_name(whole, name, source))
-    yield from _check_execution(source)
-    for reference in references(source.reads):
-        if reference.root != "steps" or reference.step in whole.elsewhere:
-            continue
-        if reference.step not in whole.places:
-            hint = did_you_mean(reference.step, whole.places)
-            yield Finding(source.path, "unknown_step", f"There is no step {quoted(reference.step)}.{hint}")
-        elif reference.field is not None and reference.field not in STEP_FIELDS:
-            known = ", ".join(f"`{field}`" for field in STEP_FIELDS)
-            what = f"`steps.{reference.step}` has no {quoted(reference.field)}"
-            hint = did_you_mean(reference.field, STEP_FIELDS) or f" It has {known}."
-            yield Finding(source.path, "unknown_name", f"{what}.{hint}")
 
 
 def _check_execution(source: Source) -> Iterator[Finding]:

@@ -22,7 +22,6 @@ class Params(NamedTuple):
 
     rules: Mapping[str, Rule]
     required: tuple[str, ...] = ()
-    later: frozenset[str] = frozenset()
     scripts: frozenset[str] = frozenset()
     hints: Mapping[str, str] = {}
     of_engine: Mapping[str, Rule] = {}
@@ -257,7 +256,6 @@ BUILT_IN: Mapping[str, Params] = {
             "response": _response, "expectStatus": _status, "redirects": _redirects,
         },
         required=("url",),
-        later=frozenset({"completion"}),
         hints=_CALL_HINTS,
         of_engine={"completion": _completion, "timeout": _timeout},
         relations=_bounds_a_callback,
@@ -299,7 +297,6 @@ ENGINE_ACTIONS: Mapping[str, Params] = {
 """Actions that are no calls: what they do is done to the execution itself."""
 
 KNOWN: Mapping[str, Params] = {**BUILT_IN, **ENGINE_ACTIONS}
-LATER_ACTIONS = frozenset(ENGINE_ACTIONS)
 
 
 class Withheld(NamedTuple):

@@ -76,7 +76,7 @@ def _texts(whole: Whole) -> Iterator[_Text]:
 
 def _texts_of(place: Place) -> Iterator[_Text]:
     step, path, outside = place.spec, place.path, scope_of(place)
-    within = outside | given_within(step)
+    within = outside | given_within(step) if step.type in ("map", "loop") else outside
     yield from _texts_of_work(place, _Work(step.action, step.params, (*path, "params"), within, "step"))
     if step.when is not None:
         yield _Text(place, (*path, "when"), step.when, "expression", outside)

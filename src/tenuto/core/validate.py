@@ -11,9 +11,9 @@ from tenuto.core.cycles import cycle_text, find_cycles
 from tenuto.core.definition import MAX_NESTING, MAX_STEPS, Definition
 from tenuto.core.finding import Finding, as_problem
 from tenuto.core.kinds import check_kinds, tolerates_all
-from tenuto.core.lookups import LATER_NAMES, check_lookups, check_names, find_lookups, unserved
+from tenuto.core.lookups import check_lookups, check_names, find_lookups, unserved
 from tenuto.core.outline import Link, Outline, references
-from tenuto.core.params import BUILT_IN, LATER_ACTIONS, Withheld, check_params
+from tenuto.core.params import BUILT_IN, Withheld, check_params
 from tenuto.core.path import Path, path_text, quoted
 from tenuto.core.proof import find_impossible
 from tenuto.core.sources import ScriptKind, Source, find_sources
@@ -26,7 +26,7 @@ from tenuto.errors import Problem
 
 _MOST_HINTS = 20
 
-WITHHELD = Withheld(frozenset({"workflow.run"}), frozenset({"secrets"}), frozenset({"completion"}))
+WITHHELD = Withheld(frozenset(), frozenset({"secrets"}), frozenset())
 """What nothing carries out yet."""
 
 
@@ -98,11 +98,10 @@ def check_whole(whole: Whole, known_actions: Collection[str], withheld: Withheld
         problems += [_cycle_problem(block, cycle) for cycle in find_cycles(block)]
         problems += find_impossible(block) if block.is_sound else ()
     sources = _sources(find_sources(whole), problems)
-    for source in sources:
-        problems += check_names(whole, source, withheld.names)
+    problems += check_names(whole, sources, withheld.names)
     more_problems, doubts = check_lookups(whole, list(find_lookups(whole, sources)))
     problems += more_problems
-    doubts += [*unserved(whole, {*known_actions, *LATER_ACTIONS}), *check_bounds(whole), *_check_maps(whole)]
+    doubts += [*unserved(whole, known_actions), *check_bounds(whole), *_check_maps(whole)]
     if all(block.is_sound for block in whole.blocks):
         doubts += _check_deadline(whole)
     return Verdict(problems, doubts, [script for script in map(_to_check, sources) if script])
@@ -165,13 +164,14 @@ def _check_ids(whole: Whole) -> Iterator[Finding]:
 def _check_references(whole: Whole) -> Iterator[Finding]:
     hints = _MOST_HINTS
     for here in whole.steps:
-        for mention in references(here.spec):
-            name, known = mention.target, here.block.index
-            path = (*here.path, *mention.path)
-            if name == here.spec.id:
-                yield Finding(path, "self_reference", f"`{name}` cannot come before or after itself.")
-            elif name in known or name in whole.elsewhere:
+        step, known = here.spec, here.block.index
+        for mention in references(step):
+            name = mention.target
+            if name != step.id and (name in known or name in whole.elsewhere):
                 continue
+            path = (*here.path, *mention.path)
+            if name == step.id:
+                yield Finding(path, "self_reference", f"`{name}` cannot come before or after itself.")
             elif name in whole.places:
                 yield Finding(path, "other_block", unjoinable(whole, here, whole.places[name]))
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tenuto.core.definition import MAX_NESTING, MAX_STEPS, Definition, StepSpec
 from tenuto.core.outline import Kept, Outline, Place
@@ -35,18 +35,13 @@ class Whole:
         for name, steps in handlers_of(definition):
             if steps:
                 self._open(steps, ("handlers", name), None, 0)
+        self.steps = [Place(block, i) for block in self.blocks for i in range(len(block.steps))]
+        """Every step, block by block."""
 
     @property
     def is_too_large(self) -> bool:
         """Whether it has more steps than a workflow may have."""
         return self.count > MAX_STEPS
-
-    @property
-    def steps(self) -> Iterator[Place]:
-        """Every step, block by block."""
-        for block in self.blocks:
-            for i in range(len(block.steps)):
-                yield Place(block, i)
 
     def _open(self, steps: Sequence[StepSpec], base: Path, owner: Place | None, depth: int) -> Outline:
         """The block of these steps, and those within. Recursion follows the nesting, which is bounded."""
