@@ -25,6 +25,7 @@ from tenuto.observability.measured import MeasuredScripts, measured_delivery
 from tenuto.ports.action import Action
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Registration, Who
+from tenuto.ports.schedules import ScheduleView
 from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, Store
 from tenuto.ports.telemetry import Silent, Telemetry
@@ -34,9 +35,12 @@ from tenuto.runtime.delivery import HttpDelivery
 from tenuto.runtime.ids import new_execution_id
 from tenuto.runtime.node import Node
 from tenuto.runtime.outbox import Deliver, OutboxSender
+from tenuto.runtime.schedules.local import LocalSchedules
+from tenuto.runtime.schedules.shelf import StoreShelf
 from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.engine import QuickJsEngine
 from tenuto.scripting.request import Limits as ScriptLimits
+from tenuto.wire.schedules import read_schedule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +90,7 @@ class Engine:
         self._documents: list[Registering] = []
         self._store: Store | None = None
         self._node: Node | None = None
+        self._schedules: LocalSchedules | None = None
         self.clock: Clock = SystemClock()
         self.telemetry: Telemetry = Silent()
 
@@ -130,6 +135,14 @@ class Engine:
         """What drives executions in an open engine. Raises ConfigurationError when it is not open."""
         return self._open_node()
 
+    @property
+    def schedules(self) -> LocalSchedules:
+        """What starts workflows as time passes in an open engine. Raises ConfigurationError when it is not open."""
+        if self._schedules is None:
+            self._open_node()
+        assert self._schedules is not None, "an open engine has schedules"
+        return self._schedules
+
     async def open(self) -> None:
         """Open the store, take up what had not ended, register what is waiting. Raises StoreError, DefinitionInvalid."""
         if self._node is not None:
@@ -146,7 +159,7 @@ class Engine:
             find_action=self._find_action,
             known_actions=self._registry.names,
             telemetry=self.telemetry,
-            settings=NodeSettings(grace=self.settings.grace),
+            settings=self._node_settings(),
             rng=rng,
             new_id=new_execution_id,
         )
@@ -158,12 +171,18 @@ class Engine:
                 registering.begin(node)
                 await registering
             self._documents.clear()
+            schedules = LocalSchedules(shelf=StoreShelf(store), host=node, clock=self.clock)
+            self._schedules = schedules
+            await schedules.open()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Stop: running attempts get the grace period, all they said is written, nothing is lost."""
+        schedules, self._schedules = self._schedules, None
+        if schedules is not None:
+            await schedules.close()
         node, self._node = self._node, None
         if node is not None:
             await node.close()
@@ -188,6 +207,10 @@ class Engine:
                 "the engine is not open: use `async with engine:` or `await engine.open()`"
             )
         return self._node
+
+    def _node_settings(self) -> NodeSettings:
+        url = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
+        return NodeSettings(grace=self.settings.grace, public_url=url)
 
     def _new_scripts(self) -> ScriptEngine:
         limits = ScriptLimits(timeout_ms=self.settings.script_timeout)
@@ -257,6 +280,11 @@ class Engine:
         """Do the failed part of a failed execution again. Raises NotFound, Conflict."""
         state = await self._open_node().retry(execution_id, Who(None, reason))
         return document(state, self.clock.now())
+
+    async def schedule(self, schedule_id: str, schedule: Mapping[str, Any]) -> ScheduleView:
+        """Keep a schedule (the JSON form, as a dict) in place of any that has the id. Raises Invalid."""
+        document = _own("schedule", dict(schedule))
+        return (await self.schedules.put(read_schedule(document, schedule_id))).view
 
 
 def _own(name: str, value: Any) -> Any:

@@ -14,7 +14,8 @@ from tenuto.stores.sqlite import SqliteStore
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything an operator may set. Durations in ms. `app` is `module:name` of an Engine with executors on it."""
+    """Everything an operator may set. Durations in ms. `app` is `module:name` of an Engine with executors on it,
+    `public_url` how other systems reach the server (None: by host and port)."""
 
     host: str = "127.0.0.1"
     port: int = 3000
@@ -26,6 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     script_workers: int = 2
     script_timeout: int = 5_000
     writer: Literal["thread", "process"] = "process"
+    public_url: str | None = None
 
 
 def open_store(database: str, settings: Settings) -> Store:

@@ -614,7 +614,11 @@ def _retried(state: State, event: ev.ExecutionRetried, at: int) -> None:
     """Put the named steps back to the beginning, one generation on, and decide anew the edges that lead to them from
     steps that keep their results."""
     reset(state, event, at, decide_edges)
-    set_deadline(state, at)
+    if state.graph.definition.concurrency:
+        state.status = "pending"  # what it held has gone to others
+        state.waits_for_slots = True
+    else:
+        set_deadline(state, at)
 
 
 _FOLDS: dict[type[ev.Event], Callable[[State, Any, int], None]] = {

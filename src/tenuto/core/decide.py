@@ -166,7 +166,7 @@ def _retried(draft: Draft, given: inp.Retry) -> None:
         draft.refuse(given, f"the execution is {_describe(draft.state)}")
     else:
         steps, reopened = to_redo(draft.state)
-        draft.emit(ev.ExecutionRetried(steps=steps, by=given.by, reason=given.reason, reopened=reopened))
+        draft.retry(ev.ExecutionRetried(steps=steps, by=given.by, reason=given.reason, reopened=reopened))
 
 
 def _describe(state: State) -> str:

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core.apply import apply
-from tenuto.core.commands import AbandonAttempt, AcquireSlots, Command, Message, Post, RunAttempt
+from tenuto.core.commands import (
+    AbandonAttempt,
+    AcquireExecution,
+    AcquireSlots,
+    Command,
+    Message,
+    Post,
+    RunAttempt,
+)
 from tenuto.core.events import StepError
 from tenuto.core.names import child_of
 from tenuto.core.notices import execution_notice, step_notice
@@ -60,6 +68,12 @@ class Draft:
         """Send another execution an input, in the commit of this decision."""
         self.decision.posts.append(Post(to, given))
 
+    def retry(self, event: ev.ExecutionRetried) -> None:
+        """Have part of the execution done again, once it has the slots it shares with others."""
+        self.emit(event)
+        if self.state.waits_for_slots:
+            self.decision.commands.append(AcquireExecution())
+
     # -- how a step goes on -----------------------------------------------------------------------------------
 
     def begin(self, step: StepState) -> None:
@@ -68,7 +82,7 @@ class Draft:
         if node.has_slots:
             self.emit(ev.StepQueued(step=step.id, generation=step.generation))
             self.decision.commands.append(AcquireSlots(step.slot, step.generation))
-        elif node.kind == "task" or node.kind == "map" or isinstance(step.work, LoopWork) or node.spec.when:
+        elif node.kind in ("task", "map") or isinstance(step.work, LoopWork) or node.spec.when:
             self.run(step)
         else:
             self.emit(ev.BodiesStarted(step=step.id))

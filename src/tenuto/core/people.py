@@ -113,7 +113,7 @@ def retry_step(draft: Draft, given: inp.RetryStep) -> None:
         draft.emit(ev.StepRetried(step.id, given.by, given.reason))
     elif state.status == "failed" and step.status == "failed":
         steps, reopened = to_redo_step(state, step)
-        draft.emit(ev.ExecutionRetried(steps=steps, by=given.by, reason=given.reason, reopened=reopened))
+        draft.retry(ev.ExecutionRetried(steps=steps, by=given.by, reason=given.reason, reopened=reopened))
     else:
         draft.refuse(given, f"step {step.id!r} is {step.status} and the execution {state.status}")
 

@@ -174,6 +174,12 @@ def _head(state: State) -> dict[str, Any]:
         view["parent"] = {"executionId": state.parent.execution_id, "stepId": state.parent.step}
     if state.fork_of is not None:
         view["forkOf"] = {"executionId": state.fork_of.execution_id, "fromStep": state.fork_of.from_step}
+    if state.status == "cancelled" and state.cancel is not None:
+        view |= {
+            name: said
+            for name, said in (("cancelledBy", state.cancel.by), ("cancelReason", state.cancel.reason))
+            if said is not None
+        }
     if state.compensation is not None:
         view["compensation"] = state.compensation
     if state.error is not None:

@@ -11,6 +11,8 @@ from tenuto.core.events import ForkLink, ParentLink, StepCopied
 from tenuto.core.inputs import Approve, Complete, RetryStep, Signal, SkipStep
 from tenuto.core.state import State
 from tenuto.core.validate import Warning_
+from tenuto.ports.callbacks import Callbacks
+from tenuto.ports.limits import Limits, Variables
 from tenuto.ports.store import ExecutionQuery, OutboxMessage, WorkflowVersion
 
 
@@ -74,6 +76,18 @@ class JournalEntry(NamedTuple):
 
 class Host(Protocol):
     """Drives executions. Raises from the error tree: NotFound, Conflict, Invalid, DefinitionInvalid, StoreUnavailable."""
+
+    @property
+    def limits(self) -> Limits:
+        """Limits that executions share."""
+
+    @property
+    def variables(self) -> Variables:
+        """What all workflows read as `vars`."""
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """The URLs that steps give away."""
 
     async def register(self, document: Any) -> Registration:
         """Check a definition (decoded JSON) as a whole and keep it as a version. Raises DefinitionInvalid."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -30,6 +31,8 @@ from tenuto.errors import Problem, ScriptFailed
 from tenuto.ports.action import ActionRequest
 from tenuto.ports.clock import Clock
 from tenuto.ports.script import ScriptEngine
+from tenuto.runtime.live import Kept
+from tenuto.runtime.result_cache import Hit, ResultCache, entry_name
 from tenuto.runtime.scope import NO_VARIABLES, CallbackUrl, Scope, Variables
 from tenuto.runtime.workflow import Plan, Workflow
 from tenuto.scripting.params import CompiledParams, to_text
@@ -38,23 +41,27 @@ log = structlog.get_logger(__name__)
 
 
 class Performer:
-    """Performs attempts for a node. `variables` are those that all executions share, `callback_url` says where what a
-    step waits for may be reported."""
+    """Performs attempts for a node. `variables` gives those that all executions share, `cache` holds results that
+    steps may take again, and `callback_url` says where what a step waits for may be reported."""
 
     def __init__(
         self,
         clock: Clock,
         scripts: ScriptEngine,
-        variables: Variables = NO_VARIABLES,
-        callback_url: CallbackUrl | None = None,
+        *,
+        variables: Callable[[], Variables] = lambda: NO_VARIABLES,
+        cache: ResultCache | None = None,
     ) -> None:
         self._clock = clock
         self._scripts = scripts
         self._variables = variables
-        self._callback_url = callback_url
+        self._cache = cache
+        self.callback_url: CallbackUrl | None = None
 
     def perform_at_once(self, state: State, step: StepState, plan: Plan) -> Ending | Any:
         """The attempt's outcome, or an awaitable that yields it."""
+        if plan.cache_key is not None and self._cache is not None:
+            return self._perform_once(state, step, plan, plan.cache_key, self._cache)
         if plan.when is not None or plan.params.needs_engine or step.node.kind != "task":
             return self._perform(state, step, plan)
         scope = self._scope(state, step)
@@ -66,8 +73,38 @@ class Performer:
             return self._within_timeout(plan, outcome)
         return _fitting(plan, outcome)
 
+    async def _perform_once(
+        self, state: State, step: StepState, plan: Plan, compiled: CompiledParams, cache: ResultCache
+    ) -> Ending | Kept:
+        """The attempt, unless its result was kept before; one of those who want the same does the work."""
+        scope = self._scope(state, step)
+        limit: asyncio.Timeout | None = None
+        try:
+            unmet = await self._unmet(step, plan, scope)
+            if unmet is not None:
+                return unmet
+            async with asyncio.timeout(_seconds(plan)) as limit:
+                key = (await compiled.resolve(scope, self._scripts))["key"]
+                name = entry_name(state.workflow_id, plan.node.id, key)
+                found = await cache.find_or_claim(name, self._clock.now())
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
+            return _ending_of(plan, error, limit)
+        if isinstance(found, Hit):
+            return Succeeded(found.value, cached=True)
+        try:
+            ending = await self._perform(state, step, plan)
+        except BaseException:
+            found.release()
+            raise
+        rule = plan.node.spec.cache
+        assert rule is not None, "only steps with `cache` have a key"
+        item = (
+            found.keep(ending.result, self._clock.now(), rule.ttl) if isinstance(ending, Succeeded) else None
+        )
+        return Kept(ending, found, item)
+
     def _scope(self, state: State, step: StepState | None) -> Scope:
-        return Scope(state, step, self._variables, self._callback_url)
+        return Scope(state, step, self._variables(), self.callback_url)
 
     async def _perform(self, state: State, step: StepState, plan: Plan) -> Ending:
         scope = self._scope(state, step)
@@ -103,7 +140,7 @@ class Performer:
         if plan.items is not None:
             return await self._expand(plan, plan.items, scope)
         if plan.until is not None and isinstance(step.work, LoopWork):
-            scope = Scope(state, step, self._variables, self._callback_url, of_round=True)
+            scope = Scope(state, step, self._variables(), self.callback_url, of_round=True)
             try:
                 return Judged(is_truthy(await plan.until.evaluate(scope, self._scripts)))
             except ScriptFailed as failure:

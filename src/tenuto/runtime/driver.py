@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from tenuto.core import inputs as inp
-from tenuto.core.commands import AbandonAttempt, Command, RunAttempt
+from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
 from tenuto.core.decide import Decision, Refusal, decide, lost_attempts, pending_commands
 from tenuto.core.state import State, is_parked, next_wake
 from tenuto.errors import StoreError, StoreUnavailable, TenutoError, UnreadableRecord
@@ -26,9 +26,10 @@ from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
 from tenuto.ports.store import Batch, Item, Record, Store, StoredExecution, SummaryChange
 from tenuto.ports.telemetry import Telemetry
+from tenuto.runtime import inbox
 from tenuto.runtime.attempts import Performer
 from tenuto.runtime.large_results import encode_record, read_whole
-from tenuto.runtime.live import AttemptKey, Given, Live
+from tenuto.runtime.live import AttemptKey, Given, Kept, Live
 from tenuto.runtime.messages import outbox_messages
 from tenuto.runtime.queueing import Queueing
 from tenuto.runtime.rows import NEVER, changed_row, has_moved, new_row
@@ -198,9 +199,18 @@ class Driver:
         if state.is_terminal or (not live.is_new and has_moved(live, work.wake_at)):
             batch.changes.append(changed_row(live, now, work.wake_at))
         batch.records.append(Record(live.key, state.seq, data))
-        batch.items.extend(apart)
         if decision.messages:
             batch.messages.extend(outbox_messages(live, decision.messages, now))
+        if apart:
+            batch.items.extend(apart)
+        if decision.posts:
+            work.posts = inbox.items_of(live.execution_id, state.seq, decision.posts)
+            batch.items.extend(work.posts)
+        if live.workflow.definition.concurrency:
+            batch.items.extend(self.queueing.items_of(live, decision))
+        for item in given:
+            if item.kept is not None and item.kept.item is not None:
+                batch.items.append(item.kept.item)
         return work
 
     def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tenuto.core.decide import Refusal
-from tenuto.core.inputs import AttemptEnded, AttemptLost, Input
+from tenuto.core.inputs import AttemptEnded, AttemptLost, Ending, Input
 from tenuto.core.state import State
+from tenuto.ports.store import Item
+from tenuto.runtime.admission import StepTicket
+from tenuto.runtime.result_cache import Claim
 from tenuto.runtime.workflow import Workflow
 
 AttemptKey = tuple[int, int, int]
@@ -16,10 +19,24 @@ AttemptKey = tuple[int, int, int]
 
 
 class Given(NamedTuple):
-    """An input and, where somebody waits for it to be durable, the future that says so (or why it was refused)."""
+    """An input and, where somebody waits for it to be durable, the future that says so (or why it was refused); of an
+    attempt whose result is to be kept, the claim to it."""
 
     input: Input
     answer: asyncio.Future[Refusal | None] | None
+    kept: Kept | None = None
+
+
+class Kept(NamedTuple):
+    """An outcome whose result later executions may take: the claim that it fulfils, and what the commit writes."""
+
+    outcome: Ending
+    claim: Claim
+    item: Item | None
+
+    def release(self, *, is_written: bool) -> None:
+        """Let those who wait for the result go on."""
+        self.claim.release(is_written=is_written and self.item is not None)
 
 
 class Waiter(NamedTuple):
@@ -48,8 +65,9 @@ class Live:
     what runs of it. `size` is how many bytes its journal has."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
-        "key", "queued", "readers", "size", "start", "state", "status", "timer", "timer_at", "waiters", "wake_at", "workflow",
+        "asks_for_slots", "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
+        "key", "queued", "readers", "size", "start", "state", "status", "tickets", "timer", "timer_at", "waiters", "wake_at",
+        "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +86,8 @@ class Live:
         self.broken = False
         self.is_aside = False
         self.is_taken_up = False
+        self.tickets: set[StepTicket] = set()
+        self.asks_for_slots = False
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []

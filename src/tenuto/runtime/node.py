@@ -18,28 +18,43 @@ from tenuto.core import inputs as inp
 from tenuto.core.state import State
 from tenuto.core.validate import Warning_, check_start_context
 from tenuto.core.view import brief
-from tenuto.errors import Conflict, Forbidden, Invalid, NotFound, Overloaded, StoreUnavailable, TenutoError
+from tenuto.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Overloaded,
+    StoreError,
+    StoreUnavailable,
+    TenutoError,
+)
 from tenuto.journal.codec import decode_plain
 from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import JournalEntry, Registration, Rerun, Started, StartRequest, Who
 from tenuto.ports.script import ScriptEngine
-from tenuto.ports.store import ExecutionQuery, OutboxMessage, Store, StoredExecution, WorkflowVersion
+from tenuto.ports.store import Batch, ExecutionQuery, OutboxMessage, Store, StoredExecution, WorkflowVersion
 from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime.attempts import Performer
+from tenuto.runtime.callbacks import Callbacks, load_key
 from tenuto.runtime.catalog import Catalog
 from tenuto.runtime.driver import Driver
+from tenuto.runtime.inbox import Inbox
 from tenuto.runtime.large_results import read_whole, whole_records
+from tenuto.runtime.limits import Limits
 from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
+from tenuto.runtime.result_cache import ResultCache
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
+from tenuto.runtime.variables import Variables
 from tenuto.runtime.verbs import check_form, check_signal, rerun_of
 from tenuto.runtime.workflow import FindAction
 
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
+PURGE_S = 60.0
 LEFT_S = 1.0
 KEYS_AT_ONCE = 1_024
 LARGEST_REMEMBERED = 64 * 1024
@@ -70,10 +85,15 @@ class Node:
         self._known_actions = known_actions
         self._new_id = new_id
         self._catalog = Catalog(store, clock, scripts, find_action, known_actions)
+        self._inbox = Inbox(store, self._give)
+        self.variables = Variables(store)
+        self._performer = Performer(
+            clock, scripts, variables=lambda: self.variables.values, cache=ResultCache(store)
+        )
         self._driver = Driver(
             store=store,
             clock=clock,
-            performer=Performer(clock, scripts),
+            performer=self._performer,
             telemetry=telemetry,
             settings=settings,
             rng=rng,
@@ -81,7 +101,11 @@ class Node:
             on_parked=self._parked,
             on_ended=self._ended,
             on_records=self._recorded,
+            on_posts=self._inbox.put,
+            cancel_other=self._cancel_for_another,
         )
+        self.limits = Limits(store, self._driver.queueing.admission)
+        self._callbacks: Callbacks | None = None
         self._sleeper = Sleeper(store, clock, settings, self._take_up)
         self._keys = iter(range(0))
         self._remembered: OrderedDict[str, State] = OrderedDict()
@@ -98,13 +122,26 @@ class Node:
 
     async def open(self) -> None:
         """Take up what had not ended, and begin to serve time and webhooks. The store is open already."""
+        await self.variables.open()
+        await self.limits.open()
+        self._callbacks = Callbacks(await load_key(self._store), self._settings.public_url)
+        self._performer.callback_url = self._callbacks.url
         await self._recover()
+        await self._inbox.load()
         self._background = [
             asyncio.create_task(self._sleeper.watch()),
             asyncio.create_task(self._sweep()),
             asyncio.create_task(self._take_up_left()),
             asyncio.create_task(self._outbox.run()),
+            asyncio.create_task(self._inbox.run()),
+            asyncio.create_task(self._purge()),
         ]
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """The URLs that steps give away, once the node is open."""
+        assert self._callbacks is not None, "asked for once the node is open"
+        return self._callbacks
 
     def stop_waiting(self) -> None:
         """Let everybody who waits for an execution or follows one go: the server is about to stop."""
@@ -137,6 +174,15 @@ class Node:
         while True:
             await asyncio.sleep(SWEEP_S)
             await self._driver.sweep()
+
+    async def _purge(self) -> None:
+        """Drop what has expired, now and then."""
+        while True:
+            await asyncio.sleep(PURGE_S)
+            try:
+                await self._store.commit(Batch([], [], [], [], purge_before=self._clock.now()))
+            except StoreError as error:
+                log.warning("purge_failed", error=str(error))
 
     async def ready(self) -> None:
         """Return when a start could be written now. Raises StoreUnavailable."""
@@ -423,6 +469,15 @@ class Node:
         if isinstance(given, inp.Approve):
             check_form(live.state, given)
         return await self._ask(live, given, f"have step {given.step!r} {_DONE[type(given)]}")
+
+    async def _give(self, execution_id: str, given: inp.Input) -> None:
+        """What another execution says. Raises NotFound, Conflict, StoreError."""
+        live = await self._load(execution_id)
+        if live is not None:
+            await self._ask(live, given, "be told")
+
+    def _cancel_for_another(self, execution_id: str, reason: str) -> None:
+        self._inbox.put_now(execution_id, inp.Cancel(None, reason))
 
     async def _control(self, execution_id: str, given: inp.Input, verb: str) -> State:
         live = await self._load(execution_id)

@@ -9,7 +9,8 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     """`grace`: how long a stop waits for running attempts. `idle`: how long an execution with nothing running stays
     in memory. `horizon`: executions whose instant is nearer than this stay in memory, so that timers are precise.
     `max_live`: executions in memory before starts are refused for a moment. `batch`: decisions in one commit.
-    `flush`: how long a stop waits for the store to take what is left."""
+    `flush`: how long a stop waits for the store to take what is left. `public_url`: how other systems reach this
+    server, for the URLs they call back."""
 
     grace: int = 10_000
     idle: int = 5_000
@@ -21,3 +22,4 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     remembered: int = 256
     first_backoff: int = 50
     max_backoff: int = 2_000
+    public_url: str = "http://127.0.0.1:3000"

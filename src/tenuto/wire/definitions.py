@@ -38,10 +38,7 @@ from tenuto.wire.salvage import Remnant, salvage
 from tenuto.wire.schema import MAX_PROBLEMS, Checker, Later, too_many_problems
 
 LATER = Later(
-    fields={
-        "Definition": frozenset({"concurrency"}),
-        "StepSpec": frozenset({"cache", "concurrency", "queue", "priority", "queueTimeout", "heartbeatTimeout"}),
-    },
+    fields={"StepSpec": frozenset({"queue", "heartbeatTimeout"})},
     values={},
     withheld=WITHHELD,
 )
