@@ -411,7 +411,7 @@ def kind_of(standing: Standing) -> str:
 
 
 def redone_by_retry(definition: Mapping[str, Any], stopped: Mapping[str, str]) -> frozenset[str]:
-    """Which steps `retry` of a failed execution does again: failed critical ones, those given up or never
+    """Which steps `retry` of a failed execution does again: critical ones that failed uncaught, those given up or never
     started because it ended, and all that comes after any of them. `stopped` gives each step's end, as
     `possible_ends`."""
     steps: dict[str, Step] = {step["id"]: step for step in definition["steps"]}
