@@ -17,6 +17,7 @@ from tenuto.core.definition import Definition
 from tenuto.core.validate import check_definition
 from tests.model import rules
 from tests.model.generate import ACTION, Case, Shape, cases, random_case
+from tests.model.plays import ALL, random_play
 from tests.model.test_core_agrees import EXAMPLES
 
 KNOWN = (ACTION, "condition", "noop")
@@ -32,6 +33,12 @@ def problems_of(definition: dict[str, Any]) -> list[tuple[str, str]]:
 def test_every_generated_workflow_is_registered_without_a_doubt() -> None:
     for seed in range(600):
         assert problems_of(random_case(random.Random(seed), ALL_EDGES).definition) == [], f"seed {seed}"
+
+
+def test_every_play_is_registered_and_doubted_only_for_tolerating_all() -> None:
+    for seed in range(200):
+        codes = {code for _, code in problems_of(random_play(seed, ALL).definition)}
+        assert codes <= {"tolerates_all"}, f"seed {seed}"
 
 
 def example_of(pattern: str) -> str:
