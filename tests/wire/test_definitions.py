@@ -217,11 +217,11 @@ NEW_FIELDS: dict[str, Any] = {
 }  # fmt: skip
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (workflow({"id": "a"}, **{name: []}), name, f"`{name}` is not supported yet.")
-    for name in sorted(LATER.fields["Definition"])
+    for name in sorted(LATER.fields.get("Definition", ()))
 ]
 REFUSED += [
     (workflow({"id": "a", name: NEW_FIELDS[name]}), f"steps[0].{name}", f"`{name}` is not supported yet.")
-    for name in sorted(LATER.fields["StepSpec"])
+    for name in sorted(LATER.fields.get("StepSpec", ()))
 ]
 REFUSED += [
     (

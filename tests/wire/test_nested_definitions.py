@@ -134,7 +134,7 @@ def test_nested_documents_that_mean_the_same_are_the_same_version() -> None:
 def test_the_schema_without_what_is_left_out_takes_everything() -> None:
     validator = jsonschema_rs.Draft202012Validator(definition_schema(NOTHING_LATER))
     assert validator.is_valid(EVERYTHING)
-    assert not jsonschema_rs.Draft202012Validator(definition_schema()).is_valid(EVERYTHING)
+    assert validator.is_valid(json.loads(parse(EVERYTHING).canonical))
 
 
 def test_a_mistake_of_shape_in_nested_steps_hides_no_other() -> None:
