@@ -54,7 +54,9 @@ async def engine(gate: Gate) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 def app(engine: Engine) -> Application:
-    return create_app(engine.node, clock=engine.clock, limits=Limits(heartbeat_s=0.005))
+    return create_app(
+        engine.node, schedules=engine.schedules, clock=engine.clock, limits=Limits(heartbeat_s=0.005)
+    )
 
 
 @pytest.fixture

@@ -17,8 +17,13 @@ from tenuto.api.routing import Route
 from tests.api.conftest import CHAIN
 from tests.api.server import running
 
-BEYOND_SCHEMAS = frozenset({"/workflows", "/workflows/validate", "/executions/start"})
-"""Calls that refuse what no schema can: ids of steps that are not there, or `until` without `wait`."""
+BEYOND_SCHEMAS = frozenset(
+    {
+        "/workflows", "/workflows/validate", "/executions/start", "/schedules", "/schedules/{scheduleId}",
+        "/schedules/{scheduleId}/backfill",
+    }
+)  # fmt: skip
+"""Calls that refuse what no schema can: ids of steps that are not there, `until` without `wait`, cron lines."""
 
 TAKES_NOTHING = [
     route
@@ -42,6 +47,8 @@ def target() -> Iterator[Target]:
         started = requests.post(
             f"{url}/executions/start?wait=20000", json={"workflowId": "chain"}, timeout=20
         )
+        schedule: Any = {"id": "s", "workflowId": "chain", "interval": 60_000}
+        assert requests.post(f"{url}/schedules", json=schedule, timeout=20).status_code == 201
         yield Target(schemathesis.openapi.from_url(f"{url}/openapi.json"), started.json()["executionId"])
 
 
@@ -82,7 +89,7 @@ def run(target: Target, route: Route, mode: GenerationMode) -> None:
 
 def name_what_is_there(case: Case[Any], target: Target) -> None:
     """Have half of the requests find something."""
-    there = {"executionId": target.execution_id, "workflowId": "chain"}
+    there = {"executionId": target.execution_id, "workflowId": "chain", "scheduleId": "s"}
     for name, value in case.path_parameters.items():
         if len(str(value)) % 2 and name in there and case.method == "GET":
             case.path_parameters[name] = there[name]

@@ -16,9 +16,11 @@ def serve_rows() -> list[str]:
 
 
 def options_of(command: str) -> list[typer.core.TyperOption]:
-    """The options of one command."""
+    """The options of one command, and of those under it."""
+    found = _group().commands[command]
+    all_of_it = [found, *found.commands.values()] if isinstance(found, typer.core.TyperGroup) else [found]
     return [
-        option for option in _group().commands[command].params if isinstance(option, typer.core.TyperOption)
+        option for each in all_of_it for option in each.params if isinstance(option, typer.core.TyperOption)
     ]
 
 

@@ -18,9 +18,10 @@ from tenuto.core import definition, sources
 from tenuto.core.retry import delay_before
 from tenuto.observability.metrics import Metrics
 from tenuto.runtime import delivery, outbox
+from tenuto.runtime.schedules import backfills, live, local, overlap
 from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.request import Limits as ScriptLimits
-from tenuto.wire import requests, schema
+from tenuto.wire import requests, schedules, schema
 from tests.docs.pages import PAGES, ROOT, anchors_of, blocks_of, code_spans, links_of, name_of, text_of
 from tests.docs.settings import commands, options_of, serve_rows, variables
 
@@ -172,6 +173,13 @@ def test_the_limits_are_those_of_the_program() -> None:
         "result": f"{scripts.result_bytes >> 20} MiB, {scripts.result_depth} levels",
         "one delivery": f"{delivery.TIMEOUT_MS:,} ms",
         "attempts": f"{outbox.MOST_ATTEMPTS}, over about 24 hours",
+        "id of a schedule": f"{schedules.LONGEST_ID} characters",
+        "cron lines of a schedule": f"{schedules.MOST_LINES}",
+        "interval": f"from {schedules.SHORTEST_INTERVAL_MS:,} ms",
+        "times that wait under `bufferAll`": f"{overlap.MOST_WAITING:,}",
+        "times looked at after a downtime": f"{live.MOST_LOOKED_AT:,}",
+        "times of a backfill": f"{backfills.MOST_TIMES:,}",
+        "backfills of a schedule under way": f"{local.MOST_BACKFILLS}",
     }
     assert [name for name, value in rows.items() if f"| {name} | {value} |" not in page] == []
     assert f"{requests.MAX_KEY} printable" in page

@@ -19,16 +19,28 @@ from tenuto.api.routing import Found, Table
 from tenuto.observability.metrics import Metrics
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Host
+from tenuto.ports.schedules import Schedules
 
 TABLE = Table(docs.ALL_ROUTES)
 
 
 def create_app(
-    host: Host, *, clock: Clock, metrics: Metrics | None = None, limits: Limits | None = None
+    host: Host,
+    *,
+    schedules: Schedules,
+    clock: Clock,
+    metrics: Metrics | None = None,
+    limits: Limits | None = None,
 ) -> Application:
-    """The ASGI application over a host, which somebody else opens and closes."""
+    """The ASGI application over a host and its schedules, which somebody else opens and closes."""
     return Application(
-        Surroundings(host=host, clock=clock, limits=limits or Limits(), metrics=metrics or Metrics())
+        Surroundings(
+            host=host,
+            schedules=schedules,
+            clock=clock,
+            limits=limits or Limits(),
+            metrics=metrics or Metrics(),
+        )
     )
 
 

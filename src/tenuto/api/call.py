@@ -16,6 +16,7 @@ from tenuto.errors import TooLarge
 from tenuto.observability.metrics import Metrics
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Host
+from tenuto.ports.schedules import Schedules
 from tenuto.wire.json import decode_json
 
 _encode = msgspec.json.Encoder().encode
@@ -25,6 +26,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What every handler may use."""
 
     host: Host
+    schedules: Schedules
     clock: Clock
     limits: Limits
     metrics: Metrics

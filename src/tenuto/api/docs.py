@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from tenuto import __version__
-from tenuto.api import admin, control, executions, live, webhooks, workflows
+from tenuto.api import admin, control, executions, live, schedules, webhooks, workflows
 from tenuto.api.call import Call
 from tenuto.api.openapi import describe
 from tenuto.api.problems import KINDS
@@ -28,7 +28,7 @@ body{font:15px/1.55 system-ui,sans-serif;max-width:60rem;margin:2rem auto;paddin
 h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}code,pre{font:13px/1.5 ui-monospace,monospace}
 details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0;padding:.45rem .8rem}
 summary{cursor:pointer}summary code{font-weight:600}summary span{color:var(--sub);margin-left:.6rem}
-.method{display:inline-block;min-width:4.2em}.GET{color:#2563eb}.POST{color:#16a34a}.DELETE{color:#dc2626}
+.method{display:inline-block;min-width:4.2em}.GET{color:#2563eb}.POST{color:#16a34a}.PUT{color:#d97706}.DELETE{color:#dc2626}
 table{border-collapse:collapse;width:100%}td,th{border-top:1px solid var(--line);padding:.3rem .6rem .3rem 0;
 text-align:left;vertical-align:top}pre{background:var(--soft);padding:.7rem;border-radius:6px;overflow:auto}
 """
@@ -56,6 +56,7 @@ ALL_ROUTES = (
     *executions.ROUTES,
     *live.ROUTES,
     *control.ROUTES,
+    *schedules.ROUTES,
     *webhooks.ROUTES,
     *admin.ROUTES,
     *ROUTES,

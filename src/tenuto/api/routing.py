@@ -39,6 +39,8 @@ class Placeholder(NamedTuple):
 PLACEHOLDERS = {
     "workflowId": Placeholder("workflow", _VERSIONED_ID),
     "executionId": Placeholder("execution", _ID),
+    "scheduleId": Placeholder("schedule", _ID),
+    "backfillId": Placeholder("backfill", _ID),
     "messageId": Placeholder("dead webhook", re.compile(r"^[0-9]{1,18}$")),
 }
 

@@ -65,7 +65,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Engine, Application
     engine = make_engine(settings)
     engine.telemetry = MeasuredTelemetry(metrics)
     async with engine:
-        yield engine, create_app(engine.node, clock=engine.clock, metrics=metrics)
+        yield (
+            engine,
+            create_app(engine.node, schedules=engine.schedules, clock=engine.clock, metrics=metrics),
+        )
 
 
 class _Server(uvicorn.Server):

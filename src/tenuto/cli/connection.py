@@ -84,6 +84,15 @@ def known_executions() -> list[str]:
         return []
 
 
+def known_schedules() -> list[str]:
+    """Ids of all schedules, for completion; none when the server does not answer at once."""
+    try:
+        with _quick_client() as client:
+            return [schedule.id for schedule in islice(client.list_schedules(page_size=1000), 1000)]
+    except (ApiError, ServerUnreachable):
+        return []
+
+
 def _quick_client() -> SyncClient:
     return SyncClient(os.environ.get("TENUTO_URL", DEFAULT_URL), timeout_ms=COMPLETION_MS)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from tenuto.cli.times import parse_duration
+from tenuto.cli.times import parse_duration, parse_instant
 from tenuto.errors import Invalid
 
 
@@ -46,6 +46,14 @@ def read_duration(given: str) -> int:
     """Milliseconds of `30s`, `5m` …"""
     try:
         return parse_duration(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def read_instant(given: str) -> int:
+    """Milliseconds since the epoch of `2026-11-01`, `2026-11-01T09:30+01:00` …"""
+    try:
+        return parse_instant(given)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

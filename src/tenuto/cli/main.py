@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tenuto import __version__
-from tenuto.cli import demo_command, executions, serve_command, verbs, workflows
+from tenuto.cli import demo_command, executions, schedules, serve_command, verbs, workflows
 from tenuto.cli.exits import EXIT_HELP, Exit
 from tenuto.errors import Invalid, NotFound, TenutoError
 
@@ -90,6 +90,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 for _panel, _commands in COMMANDS.items():
     for _name, _command in _commands.items():
         app.command(_name, rich_help_panel=_panel, context_settings=PASSED_ON.get(_name))(_command)
+
+app.add_typer(schedules.app, name="schedule", rich_help_panel=EXECUTIONS)
 
 
 def main() -> None:

@@ -32,6 +32,16 @@ def parse_duration(text: str) -> int:
     return round(sum(float(amount) * UNITS_MS[unit] for amount, unit in _DURATION.findall(compact)))
 
 
+def parse_instant(text: str) -> int:
+    """Milliseconds since the epoch of an ISO 8601 date or time; without an offset it is meant in this machine's zone.
+    Raises ValueError with what was expected."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time; write 2026-11-01 or 2026-11-01T09:30+01:00") from None
+    return round(at.astimezone(UTC).timestamp() * 1000)
+
+
 def instant(at_ms: int | None) -> str:
     """Date and time of day in this machine's time zone."""
     if at_ms is None:
