@@ -161,7 +161,6 @@ def test_what_is_wrong_is_told_with_line_and_column(text: str | bytes, place: st
         "!!python/object:os.system {}",
         "!!binary aGk=",
         "!!set {a}",
-        "!!int 7",
         "!own 1",
         "!!timestamp 2026-01-31",
     ],
@@ -174,6 +173,14 @@ def test_tags_are_not_read(text: str) -> None:
 def test_nothing_is_no_document(text: str) -> None:
     assert "empty" in refusal(text)
     assert decode_yaml_documents(text.encode()) == []
+
+
+def test_tags_of_json_types_are_read_where_they_are_true() -> None:
+    assert decode_yaml(b"[!!int '7', !!float '1e-05', !!bool true, !!null '', !!seq [], !!map {}]") == [
+        7, 1e-05, True, None, [], {},
+    ]  # fmt: skip
+    assert refusal("a: !!int x").endswith('"x" is no int.')
+    assert refusal("a: !!int true").endswith('"true" is no int.')
 
 
 def test_characters_that_yaml_does_not_allow_are_refused() -> None:

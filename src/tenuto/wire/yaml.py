@@ -33,10 +33,17 @@ _WORDS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
     "null": None, "Null": None, "NULL": None, "~": None, "": None,
 }  # fmt: skip
+_CORE = "tag:yaml.org,2002:"
+_TYPED: dict[str, tuple[type, ...]] = {
+    f"{_CORE}int": (int,),
+    f"{_CORE}float": (float, int),
+    f"{_CORE}bool": (bool,),
+    f"{_CORE}null": (type(None),),
+}
 _TAGS = {
-    ev.ScalarEvent: frozenset({"tag:yaml.org,2002:str", "!"}),
-    ev.SequenceStartEvent: frozenset({"tag:yaml.org,2002:seq", "!"}),
-    ev.MappingStartEvent: frozenset({"tag:yaml.org,2002:map", "!"}),
+    ev.ScalarEvent: frozenset({f"{_CORE}str", "!", *_TYPED}),
+    ev.SequenceStartEvent: frozenset({f"{_CORE}seq", "!"}),
+    ev.MappingStartEvent: frozenset({f"{_CORE}map", "!"}),
 }
 _BOM = b"\xef\xbb\xbf"
 MERGE = "<<"
@@ -190,8 +197,13 @@ class _Reader:
     def _scalar(self, event: Any) -> _Node:
         text = event.value
         self._count(len(text) + 1, event)
-        is_plain = event.implicit[0] and event.style is None and event.tag is None
-        return _Node(_plain(text, event) if is_plain else _whole(text, event), len(text) + 1, 0, {})
+        if event.tag in _TYPED:
+            data = _plain(text, event)
+            if type(data) not in _TYPED[event.tag]:
+                _refuse(_place(event), f"{_quoted(text)} is no {event.tag.removeprefix(_CORE)}")
+        else:
+            data = _plain(text, event) if _is_plain(event) else _whole(text, event)
+        return _Node(data, len(text) + 1, 0, {})
 
     def _list(self) -> _Node:
         items: list[Any] = []
