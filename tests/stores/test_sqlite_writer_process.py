@@ -113,15 +113,16 @@ async def test_answers_that_nobody_had_read_when_the_writer_died_still_count(sto
     key = await start(store, execution_id="taken")
     writer = store._writer
     assert isinstance(writer, WriterProcess)
+    assert writer._pipe is not None
     refused = []
     for other in store.reserve_keys(2):  # the loop does not turn from here on, so answers stay unread
         refused.append(writer.submit(Commit(batch_of(new_execution(other, execution_id="taken")))))
-        writer._flush()
+        writer._pipe.flush()
         while _read_outcome(store._opening)[0] < writer._settled + len(writer._waiting):
             pass
     _kill_and_see_dead(store)
     kept = writer.submit(Commit(batch_of(Record(key, 2, b"[]"))))
-    writer._flush()
+    writer._pipe.flush()
     assert [type(await answer) for answer in refused] == [Refused, Refused]
     assert await kept is None
 

@@ -10,11 +10,12 @@ import os
 import select
 import signal
 import socket
+from collections import deque
 
 from tenuto.errors import StoreError, StoreIncompatible
 from tenuto.stores.sqlite_connection import open_writer
 from tenuto.stores.sqlite_jobs import Job, Refused
-from tenuto.stores.sqlite_wire import Done, Frames, Ready, Unusable, begin_decoder, frame, job_decoder
+from tenuto.stores.sqlite_wire import Done, Frames, Ready, Unusable, begin_decoder, frame, to_jobs
 from tenuto.stores.sqlite_writer import Writer
 
 _READ_BYTES = 1 << 18
@@ -32,6 +33,7 @@ class Channel:
         self._jobs = socket.socket(fileno=jobs)
         self._reports = socket.socket(fileno=reports)
         self._frames = Frames()
+        self._pieces: deque[memoryview] = deque()
         self._has_ended = False
         self._poll = select.poll()
         self._poll.register(jobs, select.POLLIN)
@@ -50,6 +52,12 @@ class Channel:
                 raise ServerGone
             self._fill()
         return messages
+
+    def receive_jobs(self) -> list[Job]:
+        """Every job that is here whole, having waited for one. Raises ServerGone."""
+        while not (jobs := to_jobs(self.receive(), self._pieces)):
+            pass
+        return jobs
 
     def send(self, message: Ready | Unusable | Done) -> None:
         """Raises ServerGone."""
@@ -124,7 +132,7 @@ def _serve(channel: Channel) -> None:
 
 def _write(channel: Channel, writer: Writer, number: int) -> None:
     while True:
-        jobs = [job_decoder.decode(message) for message in channel.receive()]
+        jobs = channel.receive_jobs()
         number += len(jobs)
         channel.send(_carry_out(writer, jobs, number))
         writer.checkpoint(is_idle=not channel.has_waiting())

@@ -24,8 +24,20 @@ import tenuto
 from tenuto.errors import StoreError, StoreIncompatible, StoreUnavailable
 from tenuto.stores.sqlite_connection import Opening, open_reader
 from tenuto.stores.sqlite_jobs import Answer, Job, Ping, Refused
+from tenuto.stores.sqlite_pipe import Pipe
 from tenuto.stores.sqlite_schema import read_meta
-from tenuto.stores.sqlite_wire import Begin, Done, Frames, Ready, Report, Unusable, frame, report_decoder
+from tenuto.stores.sqlite_wire import (
+    Begin,
+    Done,
+    Frames,
+    Load,
+    Ready,
+    Report,
+    Unusable,
+    frame,
+    load,
+    report_decoder,
+)
 
 _FRUITLESS_DEATHS = 3  # without an answer between them: what waits is refused
 _PAUSE_S = 1.0  # between attempts to read a file that cannot be read
@@ -46,7 +58,7 @@ _stored_answers = msgspec.msgpack.Decoder(tuple[int, list[Answer]])
 
 
 class _Waiting(NamedTuple):
-    frame: bytes
+    load: bytes | Load
     future: asyncio.Future[Answer]
 
 
@@ -88,8 +100,7 @@ class WriterProcess:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._settled = 0  # the number of the last job that was answered
-        self._outgoing: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
+        self._pipe: Pipe | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._revival: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] | None = None
@@ -102,18 +113,18 @@ class WriterProcess:
 
     async def open(self) -> None:
         """Create or migrate the file. Raises StoreIncompatible, StoreUnavailable."""
-        self._transport, self._settled = await self._start()
+        self._pipe, self._settled = await self._start()
 
     def submit(self, job: Job) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = self._loop.create_future()
         try:
-            encoded = frame(job)
+            encoded = load(job)
         except (TypeError, ValueError, OverflowError) as error:
             future.set_result(Refused("invalid", str(error)))
             return future
         self._waiting.append(_Waiting(encoded, future))
-        if self._transport is not None:
-            self._send(encoded)
+        if self._pipe is not None:
+            self._pipe.send(encoded)
         elif self._revival is None or self._revival.done():
             self._revival = self._loop.create_task(self._revive())
         return future
@@ -123,23 +134,12 @@ class WriterProcess:
         await self.submit(Ping())  # answers keep the order of jobs, so after this one nothing waits
         if self._revival is not None:
             await self._revival
-        if self._transport is not None:
+        if self._pipe is not None:
             self._closed = self._loop.create_future()
-            self._transport.write_eof()
+            self._pipe.finish()
             await self._closed
         if self._child is not None:
             await asyncio.to_thread(self._child.wait)
-
-    def _send(self, encoded: bytes) -> None:
-        """Send what is submitted in this turn of the loop at once."""
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(encoded)
-
-    def _flush(self) -> None:
-        if self._transport is not None:
-            self._transport.write(b"".join(self._outgoing))
-        self._outgoing.clear()
 
     def _on_done(self, done: Done) -> None:
         self._deaths = 0
@@ -154,9 +154,9 @@ class WriterProcess:
                 future.set_result(said.get(self._settled))
 
     def _on_lost(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        if self._pipe is not None:
+            self._pipe.abort()
+            self._pipe = None
         if self._closed is not None:
             self._closed.set_result(None)
             return
@@ -171,13 +171,13 @@ class WriterProcess:
         if self._deaths >= _FRUITLESS_DEATHS:
             self._refuse_all("the writer process ended again and again")
         try:
-            transport, _ = await self._start(self._settled)
+            pipe, _ = await self._start(self._settled)
         except StoreError as error:
             self._refuse_all(str(error))  # the next job tries again
             return
-        transport.write(b"".join(waiting.frame for waiting in self._waiting))
-        self._outgoing.clear()
-        self._transport = transport
+        for waiting in self._waiting:
+            pipe.send(waiting.load)
+        self._pipe = pipe
 
     def _refuse_all(self, message: str) -> None:
         refused = Refused("unavailable", message)
@@ -194,26 +194,26 @@ class WriterProcess:
             except apsw.Error:
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _start(self, number: int | None = None) -> tuple[asyncio.Transport, int]:
+    async def _start(self, number: int | None = None) -> tuple[Pipe, int]:
         """The way to a new child, ready for the job after `number`, and the last job stored in the file."""
         reports = _Reports(self._on_done, self._on_lost)
-        transport = await self._connect(reports)
+        pipe = await self._connect(reports)
         try:
-            transport.write(frame(Begin(self._opening, number)))
+            pipe.send(frame(Begin(self._opening, number)))
             ready = await reports.first
             if isinstance(ready, Unusable):
                 raise (StoreIncompatible if ready.is_incompatible else StoreUnavailable)(ready.message)
             if reports.is_lost:
                 raise _ended_early()
         except BaseException:
-            transport.abort()
+            pipe.abort()
             await asyncio.to_thread(self._bury)
             raise
         assert isinstance(ready, Ready), "a writer process first says whether it can write"
         reports.is_accepted = True
-        return transport, ready.number
+        return pipe, ready.number
 
-    async def _connect(self, reports: _Reports) -> asyncio.Transport:
+    async def _connect(self, reports: _Reports) -> Pipe:
         """Start a child; the way to it."""
         to_child, child_in = socket.socketpair()
         from_child, child_out = socket.socketpair()
@@ -225,9 +225,9 @@ class WriterProcess:
                 to_child.close()
                 from_child.close()
                 raise StoreUnavailable(f"the writer process cannot be started: {error}") from error
-        transport, _ = await self._loop.create_unix_connection(asyncio.Protocol, sock=to_child)
+        _, pipe = await self._loop.create_unix_connection(Pipe, sock=to_child)
         await self._loop.create_unix_connection(lambda: reports, sock=from_child)
-        return transport
+        return pipe
 
     def _bury(self) -> None:
         """Make sure that the child is gone before another writes."""
