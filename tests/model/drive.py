@@ -191,17 +191,19 @@ def contents(state: State) -> dict[str, Any]:
     return {"state": plain(state, {}), "next_wake": next_wake(state)}
 
 
-def plain(value: Any, seen: dict[int, int]) -> Any:
+def plain(value: Any, seen: dict[int, str]) -> Any:
     """The value as data that can be compared: things that refer to each other are told apart by when they were first
-    met."""
+    met, and what is empty is as what is not there."""
     if isinstance(value, list | deque):
         return [plain(item, seen) for item in value]
     if isinstance(value, dict):
         return {key: plain(item, seen) for key, item in value.items()}
-    slots = getattr(type(value), "__slots__", ())
-    if not type(value).__module__.startswith("tenuto.core.state") or not slots:
+    if not type(value).__module__.startswith("tenuto.core.state"):
         return value
     if id(value) in seen:
-        return f"as number {seen[id(value)]}"
-    seen[id(value)] = len(seen)
-    return {name: plain(getattr(value, name), seen) for name in slots if name not in NOTES}
+        return seen[id(value)]
+    kind = type(value).__name__
+    seen[id(value)] = f"{kind} {sum(name.startswith(kind) for name in seen.values())}"
+    said = {name: getattr(value, name) for name in type(value).__slots__ if name not in NOTES}
+    told = {name: plain(item, seen) for name, item in said.items()}
+    return {name: item for name, item in told.items() if item not in (None, [], {}, set())}
