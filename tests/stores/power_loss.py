@@ -25,17 +25,17 @@ from typing import Literal, NamedTuple
 import apsw
 
 from tenuto.errors import StoreError
-from tenuto.ports.store import Batch, NewExecution, Record, SummaryChange
+from tenuto.ports.store import Batch, Item, NewExecution, Record, SummaryChange
 from tenuto.stores.sqlite_connection import Opening, open_writer
 from tenuto.stores.sqlite_jobs import Commit, Job, PutWorkflow, RaiseKeys, UpdateOutbox
 from tenuto.stores.sqlite_writer import Writer
-from tests.stores.contract import definition, message
+from tests.stores.contract import definition, item, message
 from tests.stores.recording_vfs import Disk, Operation, RecordingVFS
 
 Synchronous = Literal["FULL", "NORMAL"]
 Verdict = Literal["whole", "lost", "half", "corrupt"]
 
-_TABLES = ("workflows", "executions", "tags", "journal", "outbox", "meta")
+_TABLES = ("workflows", "executions", "tags", "journal", "outbox", "items", "meta")
 _TRANSACTIONS = 40
 _IMAGES_A_RECORDING = 50
 _names = itertools.count()
@@ -120,7 +120,16 @@ def _random_commit(rng: random.Random, ends: dict[int, int]) -> Commit:
             )
         if rng.random() < 0.2:
             batch.messages.append(message(key, rng.randbytes(8).hex()))
+        if rng.random() < 0.4:
+            batch.items.append(_random_item(rng))
+    if rng.random() < 0.3:
+        batch.purge_before = rng.randrange(100)
     return Commit(batch)
+
+
+def _random_item(rng: random.Random) -> Item:
+    data = None if rng.random() < 0.2 else rng.randbytes(rng.choice([20, 9_000, 300_000]))
+    return item(f"item-{rng.randrange(20)}", data, expires_at=rng.choice([None, rng.randrange(200)]))
 
 
 def content_of(connection: apsw.Connection) -> str:

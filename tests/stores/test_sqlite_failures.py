@@ -16,7 +16,7 @@ from tenuto.stores.sqlite import SqliteStore
 from tenuto.stores.sqlite_connection import Opening, open_writer
 from tenuto.stores.sqlite_jobs import Commit
 from tenuto.stores.sqlite_writer import Writer
-from tests.stores.contract import batch_of, ended, ids, message, new_execution, start
+from tests.stores.contract import batch_of, ended, ids, item, message, new_execution, purge, start
 
 
 class FailingVFS(apsw.VFS):
@@ -115,6 +115,30 @@ async def test_a_commit_that_cannot_be_written_is_refused_whole_and_works_later(
     assert ids(await again.list_executions(ExecutionQuery())) == ["new", "old"]
     assert len(await again.read_journal(key)) == 2
     assert [m.key for m in await again.outbox()] == [other]
+    await again.close()
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=["full", "io", "readonly"])
+@pytest.mark.parametrize("writes_left", [0, 1, 3, 50])
+async def test_items_of_a_commit_that_cannot_be_written_stay_as_they_were(
+    store: SqliteStore, vfs: FailingVFS, path: Path, error: Exception, writes_left: int
+) -> None:
+    key = await start(store)
+    before = [item("a", b"1"), item("b", b"1"), item("c", b"1", expires_at=5)]
+    await store.commit(batch_of(*before))
+    batch = purge(10, item("a", b"2" * 500_000), item("b", None), item("d", b"1"))
+    batch.records.append(Record(key, 2, b"[]"))
+    vfs.write_error, vfs.writes_left = error, writes_left
+    with pytest.raises(StoreUnavailable, match="cannot be written"):
+        await store.commit(batch)
+    assert await store.items("vars") == before
+    vfs.heal()
+    await store.commit(batch)
+    await store.close()
+    again = SqliteStore(path, writer="thread")
+    await again.open()
+    assert await again.items("vars") == [item("a", b"2" * 500_000), item("d", b"1")]
+    assert len(await again.read_journal(key)) == 2
     await again.close()
 
 

@@ -15,11 +15,11 @@ import apsw
 import pytest
 
 from tenuto.errors import StoreIncompatible, StoreUnavailable
-from tenuto.ports.store import ExecutionQuery
+from tenuto.ports.store import ExecutionQuery, Record
 from tenuto.stores import sqlite_schema
 from tenuto.stores.sqlite import SqliteStore, WriterKind
 from tenuto.stores.sqlite_connection import Opening, open_writer
-from tests.stores.contract import batch_of, new_execution, start
+from tests.stores.contract import batch_of, item, new_execution, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,6 +160,31 @@ def test_migrations_bring_an_older_file_forward_in_one_step_each(path: Path) -> 
     assert sqlite_schema.read_meta(connection, "schema_version") == len(sqlite_schema.MIGRATIONS) + 1
     assert connection.table_exists("main", "extra")
     sqlite_schema.prepare(connection, [*sqlite_schema.MIGRATIONS, add_table])  # done once
+    connection.close()
+
+
+async def test_a_file_of_the_first_version_keeps_what_it_has_and_gets_room_for_items(
+    path: Path, writer: WriterKind
+) -> None:
+    connection = apsw.Connection(str(path))
+    sqlite_schema.prepare(connection, sqlite_schema.MIGRATIONS[:1])
+    connection.execute(
+        "INSERT INTO executions VALUES (7, 'old', 'w', 1, 'pending', 3, NULL, 50, 0, '{}', NULL, NULL, x'7b7d');"
+        "INSERT INTO journal (key, seq, data) VALUES (7, 1, x'5b5d'); UPDATE meta SET value = 9 WHERE name = 'next_key'"
+    )
+    assert not connection.table_exists("main", "items")
+    connection.close()
+    store = SqliteStore(path, writer=writer)
+    for opening in (1, 2):
+        await store.open()
+        await store.commit(batch_of(item(f"of {opening}")))
+        assert [row.execution_id for row in await store.due(50)] == ["old"]
+        assert await store.read_journal(7) == [Record(7, 1, b"[]")]
+        assert store.reserve_keys(1)[0] >= 9
+        assert len(await store.items("vars")) == opening
+        await store.close()
+    connection = apsw.Connection(str(path))
+    assert sqlite_schema.read_meta(connection, "schema_version") == 2
     connection.close()
 
 

@@ -13,11 +13,11 @@ import apsw
 import pytest
 
 from tenuto.ports.store import Batch, ExecutionQuery, Record, Status, SummaryChange
-from tenuto.stores import sqlite_reader
+from tenuto.stores import sqlite_items, sqlite_reader
 from tenuto.stores.sqlite_connection import Opening, open_reader, open_writer
 from tenuto.stores.sqlite_jobs import Commit
 from tenuto.stores.sqlite_writer import Writer
-from tests.stores.contract import batch_of, message, new_execution
+from tests.stores.contract import batch_of, item, message, new_execution, purge
 
 STATUSES: tuple[Status, ...] = ("completed", "completed", "completed", "failed", "cancelled")
 NEWEST_FIRST = "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)"
@@ -48,6 +48,8 @@ def fill(path: Path, count: int) -> None:
         )
         batch.records.append(Record(key, 1, b"[]"))
         batch.messages.append(message(key, dead=key > 10))
+        batch.items.append(item(f"{key % 7}/{key:06}", kind="blobs", expires_at=key if key > 20 else 10**9))
+        batch.items.append(item(f"{key:06}", kind="vars"))
         if key > 20:
             batch.changes.append(SummaryChange(key, STATUSES[key % 5], key, None))
         elif key > 10:
@@ -100,6 +102,12 @@ def steps_of_reads(path: Path) -> dict[str, int]:
         assert len(sqlite_reader.read_journal(connection, 300, 0, 5)[0]) == 1
         assert sqlite_reader.find_execution(connection, "exec-300") is not None
         assert sqlite_reader.find_start(connection, "nobody") is None
+        assert len(sqlite_items.named(connection, "blobs", ["6/000300", "nobody"])) == 1
+        assert len(sqlite_items.small_named(connection, "vars", ["000300"]) or ()) == 1
+        assert len(sqlite_items.starting(connection, "blobs", "3/", "", 5)) == 5
+        assert len(sqlite_items.starting(connection, "blobs", "3/", "3/000200", 5)) == 5
+        assert len(sqlite_items.starting(connection, "vars", "0005", "000550", 9)) == 9
+        assert sqlite_items.starting(connection, "vars", "none", "", 9) == []
     steps |= {f"read {number}": count for number, count in enumerate(taken)}
     connection.close()
     return steps
@@ -123,6 +131,8 @@ def steps_of_a_commit(path: Path, copy: Path) -> int:
         assert writer.write([Commit(step)], 101) == [None]
         old = batch_of(Record(15, 2, b"[]"), SummaryChange(15, "completed", 9, None))
         assert writer.write([Commit(old)], 102) == [None]
+        put = purge(31, item("0/000700", b"new", kind="blobs"), item("000020", None))
+        assert writer.write([Commit(put)], 103) == [None]
     writer.close()
     return sum(taken)
 
@@ -180,6 +190,48 @@ def test_a_list_walks_the_index_of_its_filter(small: Path, query: str, walk: str
 def test_a_read_goes_by_its_index(small: Path, statement: str, walk: str) -> None:
     sql = getattr(sqlite_reader, statement)
     assert plan(small, sql, [1] * sql.count("?")) == [walk]
+
+
+@pytest.mark.parametrize(
+    ("sql", "walk"),
+    [
+        (sqlite_items.FIND_ITEMS[16], "SEARCH items USING INDEX items_name (kind=? AND name=?)"),
+        (sqlite_items.LIST_ITEMS, "SEARCH items USING INDEX items_name (kind=? AND name>? AND name<?)"),
+        (sqlite_items.NEXT_ITEMS, "SEARCH items USING INDEX items_name (kind=? AND name>? AND name<?)"),
+        (sqlite_items.EXPIRED, "SEARCH items USING INDEX items_expiry (expires_at<?)"),
+    ],
+)
+def test_items_go_by_their_index(small: Path, sql: str, walk: str) -> None:
+    assert plan(small, sql, [1] * sql.count("?")) == [walk]
+
+
+def test_a_commit_without_items_runs_no_statement_about_them(tmp_path: Path) -> None:
+    connection = open_writer(Opening(str(tmp_path / "tenuto.db")))
+    writer = Writer(connection)
+    ran: list[str] = []
+    connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: ran.append(event["sql"]))
+    assert writer.write([Commit(batch_of(new_execution(1), Record(1, 1, b"[]")))], 1) == [None]
+    assert any("journal" in sql for sql in ran)
+    assert not any("items" in sql for sql in ran)
+    assert writer.write([Commit(purge(5, item("a")))], 2) == [None]
+    assert sum("items" in sql for sql in ran) == 2
+    connection.trace_v2(0, None)
+    writer.close()
+
+
+def test_a_purge_of_large_items_takes_few_at_a_time(tmp_path: Path) -> None:
+    connection = open_writer(Opening(str(tmp_path / "tenuto.db")))
+    writer = Writer(connection)
+    blob = bytes(30 << 20)
+    for number in range(1, 6):
+        stale = item(f"{number}", blob, expires_at=number)
+        assert writer.write([Commit(batch_of(stale))], number) == [None]
+    left = []
+    for number in range(6, 10):
+        assert writer.write([Commit(purge(100))], number) == [None]
+        left.append(connection.execute("SELECT group_concat(name, '') FROM items").get)
+    writer.close()
+    assert left == ["345", "5", None, None]
 
 
 def test_a_search_looks_only_at_the_newest_rows(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

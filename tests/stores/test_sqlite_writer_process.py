@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import select
 import signal
 import subprocess
@@ -12,13 +13,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tenuto.errors import Conflict, Invalid, StoreUnavailable
 from tenuto.ports.store import ExecutionQuery, Record
 from tenuto.stores.sqlite import SqliteStore
 from tenuto.stores.sqlite_jobs import Commit, Refused
 from tenuto.stores.sqlite_process import WriterProcess, _read_outcome
-from tests.stores.contract import batch_of, definition, ended, message, new_execution, start
+from tests.stores.contract import batch_of, definition, ended, item, message, new_execution, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,6 +81,72 @@ async def test_kills_in_the_middle_of_commits_lose_and_double_nothing(store: Sql
         ]
     sent = [m.event_id for m in await store.outbox(limit=1_000_000)]
     assert sorted(sent) == sorted(f"{key}/{seq}" for key in keys for seq in range(2, acknowledged[key] + 1))
+
+
+async def test_kills_while_large_items_are_on_their_way_leave_all_of_a_batch_or_nothing(
+    store: SqliteStore,
+) -> None:
+    rng = random.Random(9)
+    key = await start(store)
+    found_at: set[str] = set()
+    for seq in range(2, 22):
+        blob = rng.randbytes(3 << 20)
+        commit = asyncio.ensure_future(
+            store.commit(batch_of(Record(key, seq, b"[]"), item("latest", blob), item(f"at {seq:02}", b"at")))
+        )
+        for _ in range(rng.randrange(40)):
+            await asyncio.sleep(0)
+        _kill_and_see_dead(store)
+        has_record = len(await store.read_journal(key)) == seq
+        has_items = [item.data == blob for item in await store.items("vars", names=["latest"])] == [True]
+        assert len(await store.items("vars", prefix="at")) == seq - 1 - (not has_record)
+        assert has_items == has_record
+        found_at.add("before" if not has_record else "after")
+        await commit
+        assert await store.items("vars", names=["latest"]) == [item("latest", blob)]
+    assert [record.seq for record in await store.read_journal(key)] == list(range(1, 22))
+    assert "before" in found_at
+
+
+async def test_items_whose_answer_died_with_the_writer_are_not_written_again(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written again, the older one would take the place of what the restarted writer was given after it."""
+    key = await start(store)
+    monkeypatch.setattr(WriterProcess, "_on_done", lambda writer, done: None)  # the next writer goes unheard
+    kill_writer(store)
+    unheard = asyncio.ensure_future(
+        store.commit(batch_of(Record(key, 2, b"[]"), item("a", b"1"), item("b", bytes(1 << 20))))
+    )
+    while not await store.items("vars"):  # noqa: ASYNC110 (it comes about in another process)
+        await asyncio.sleep(0)
+    assert not unheard.done()
+    assert len(await store.read_journal(key)) == 2
+    monkeypatch.undo()
+    kill_writer(store)
+    later = asyncio.ensure_future(store.commit(batch_of(item("a", b"2"), item("b", None))))
+    await asyncio.gather(unheard, later)
+    assert await store.items("vars") == [item("a", b"2")]
+    assert len(await store.read_journal(key)) == 2
+
+
+def test_large_items_pass_on_the_event_loop_of_the_server_too(tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(5 << 20)
+
+    async def write_and_read() -> None:
+        store = SqliteStore(tmp_path / "tenuto.db", writer="process")
+        await store.open()
+        key = await start(store)
+        await asyncio.gather(
+            store.commit(batch_of(item("a", data), Record(key, 2, b"[]"))),
+            store.commit(batch_of(item("b", b"small"), Record(key, 3, b"[]"))),
+        )
+        assert await store.items("vars") == [item("a", data), item("b", b"small")]
+        assert len(await store.read_journal(key)) == 3
+        await store.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(write_and_read())
 
 
 async def test_answers_that_died_with_the_writer_are_found_in_the_file(
