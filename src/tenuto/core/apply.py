@@ -14,7 +14,7 @@ from typing import Any
 
 from tenuto.core import events as ev
 from tenuto.core.events import StepError
-from tenuto.core.frames import close_frame, open_frame
+from tenuto.core.frames import close_frame, has_open_inside, open_frame
 from tenuto.core.graph import EdgeKind
 from tenuto.core.reset import reset
 from tenuto.core.state import (
@@ -97,7 +97,7 @@ def _copied(state: State, event: ev.StepCopied, at: int) -> None:
     step.chosen = None if event.chosen is None else frozenset(event.chosen)
     if event.status == "success":
         _keep_result(state, step, event.result, event.vars)
-        state.undoable.pop(step.id, None)  # whoever did it undoes it
+        state.rare.undoable.pop(step.id, None)  # whoever did it undoes it
     step.error = event.error
     step.caught = event.error is not None and bool(step.node.caught_by(event.error.type))
     decide_edges(state, step)
@@ -154,7 +154,7 @@ def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
     if event.waiting_for == "approval":
         step.work = Approvals()
     if event.waiting_for.startswith("signal:"):
-        state.listening.setdefault(event.waiting_for[7:], []).append(step.slot)
+        state.rare.listening.setdefault(event.waiting_for[7:], []).append(step.slot)
     if event.until is not None:
         heappush(state.timers, (event.until, WAIT, step.slot))
 
@@ -254,18 +254,18 @@ def _judged(state: State, event: ev.RoundJudged, at: int) -> None:
 
 def _signalled(state: State, event: ev.SignalReceived, at: int) -> None:
     state.signal_count = event.number
-    state.signals.setdefault(event.name, deque()).append(event)
+    state.rare.signals.setdefault(event.name, deque()).append(event)
     if event.key is not None:
-        state.signal_keys.add((event.name, event.key))
+        state.rare.signal_keys.add((event.name, event.key))
 
 
 def _take_signal(state: State, step: StepState, number: int) -> None:
     assert step.waiting_for is not None, "a step takes the signal that it waits for"
     name = step.waiting_for[7:]
-    kept = state.signals[name]
+    kept = state.rare.signals[name]
     kept.remove(next(signal for signal in kept if signal.number == number))
     if not kept:
-        del state.signals[name]
+        del state.rare.signals[name]
 
 
 def _approved(state: State, event: ev.ApprovalGiven, at: int) -> None:
@@ -289,7 +289,7 @@ def _step_succeeded(state: State, event: ev.StepSucceeded, at: int) -> None:
     step.chosen = None if event.chosen is None else frozenset(event.chosen)
     _keep_result(state, step, result, event.vars)
     if event.child is not None:
-        state.children.append(event.child)
+        state.rare.children.append(event.child)
     decide_edges(state, step)
     _leave_frame(state, step)
 
@@ -298,10 +298,10 @@ def _keep_result(state: State, step: StepState, result: Any, variables: dict[str
     step.result = result
     step.frame.context[step.node.id] = result
     if variables:
-        state.vars.update(variables)
+        state.vars = {**state.vars, **variables}
     if step.node.undo is not None:
-        state.undoable.pop(step.id, None)
-        state.undoable[step.id] = step
+        state.rare.undoable.pop(step.id, None)
+        state.rare.undoable[step.id] = step
         frame: Frame | None = step.frame
         while frame is not None:
             frame.keep = True
@@ -380,9 +380,9 @@ def _end_step(state: State, step: StepState, status: StepStatus, at: int) -> Non
 def _stop_waiting(state: State, step: StepState) -> None:
     if step.waiting_for is not None and step.waiting_for.startswith("signal:"):
         name = step.waiting_for[7:]
-        state.listening[name].remove(step.slot)
-        if not state.listening[name]:
-            del state.listening[name]
+        state.rare.listening[name].remove(step.slot)
+        if not state.rare.listening[name]:
+            del state.rare.listening[name]
     step.waiting_for = None
 
 
@@ -423,7 +423,7 @@ def _frame_ended(state: State, owner: StepState, frame: Frame) -> None:
         work.error = error
         if error is None and not frame.is_cut:
             work.result = _body_result(state, owner, frame)
-    if not frame.keep:
+    if not frame.keep and not has_open_inside(state, frame):
         close_frame(state, frame)
 
 
@@ -541,7 +541,7 @@ def _handlers_started(state: State, event: ev.HandlersStarted, at: int) -> None:
     state.ending = event
     state.deadline = None
     state.output_requested = False
-    state.handlers_done.add(event.handlers)
+    state.rare.handlers_done.add(event.handlers)
     block = state.graph.handlers[event.handlers]
     state.phase_frame = open_frame(state, None, None, block)
 
@@ -550,26 +550,26 @@ def _compensation_started(state: State, event: ev.CompensationStarted, at: int) 
     state.phase = "compensating"
     state.ending = event
     state.deadline = None
-    state.to_undo = list(reversed(event.steps))
+    state.rare.to_undo = list(reversed(event.steps))
     state.phase_frame = None
 
 
 def _undo_started(state: State, event: ev.UndoStarted, at: int) -> None:
-    next_step = state.to_undo.pop()
+    next_step = state.rare.to_undo.pop()
     assert next_step == event.step, "steps are undone in the order decided"
     state.undoing = event.step
-    step = state.undoable[event.step]
+    step = state.rare.undoable[event.step]
     state.phase_frame = open_frame(state, step, None, step.node.undo)
 
 
 def _undo_ended(state: State, event: ev.UndoEnded, at: int) -> None:
     state.phase_frame = state.undoing = None
     if event.well:
-        state.undone.add(event.step)
+        state.rare.undone.add(event.step)
     if not event.well:
         state.compensation = "partial"
-        state.to_undo = []
-    elif not state.to_undo:
+        state.rare.to_undo = []
+    elif not state.rare.to_undo:
         state.compensation = "complete"
 
 

@@ -35,14 +35,28 @@ class Refusal(NamedTuple):
     kind: str = "conflict"
 
 
-class Decision(NamedTuple):
+NONE: list[Any] = []
+"""Stands for a list that has nothing in it yet, and never gets anything."""
+
+
+class Decision:
     """What was decided, all of it to be written in one record. `events` may be empty: then nothing happened."""
 
-    events: list[ev.AnyEvent]
-    commands: list[Command]
-    messages: list[Message]
-    refused: list[Refusal]
-    posts: list[Post]
+    __slots__ = ("commands", "events", "messages", "posts", "refused")
+
+    def __init__(
+        self,
+        events: list[ev.AnyEvent],
+        commands: list[Command],
+        messages: list[Message] = NONE,
+        refused: list[Refusal] = NONE,
+        posts: list[Post] = NONE,
+    ) -> None:
+        self.events = events
+        self.commands = commands
+        self.messages = messages
+        self.refused = refused
+        self.posts = posts
 
 
 class Draft:
@@ -53,7 +67,7 @@ class Draft:
     def __init__(self, state: State, now: int) -> None:
         self.state = state
         self.now = now
-        self.decision = Decision([], [], [], [], [])
+        self.decision = Decision([], [])
 
     def emit(self, event: ev.AnyEvent) -> None:
         """Make a fact."""
@@ -62,11 +76,21 @@ class Draft:
 
     def refuse(self, given: inp.Input, why: str, kind: str = "conflict") -> None:
         """Turn an input away; nothing happens."""
+        if self.decision.refused is NONE:
+            self.decision.refused = []
         self.decision.refused.append(Refusal(given, why, kind))
 
     def post(self, to: str, given: inp.Cancel | inp.ChildEnded) -> None:
         """Send another execution an input, in the commit of this decision."""
+        if self.decision.posts is NONE:
+            self.decision.posts = []
         self.decision.posts.append(Post(to, given))
+
+    def send(self, message: Message) -> None:
+        """Send a webhook, in the commit of this decision."""
+        if self.decision.messages is NONE:
+            self.decision.messages = []
+        self.decision.messages.append(message)
 
     def retry(self, event: ev.ExecutionRetried) -> None:
         """Have part of the execution done again, once it has the slots it shares with others."""
@@ -109,8 +133,9 @@ class Draft:
         if step.report is not None:
             self.end_by_report(step, step.report)
             return
-        signals = self.state.signals.get(waiting.waiting_for.removeprefix("signal:"))
-        if signals and waiting.waiting_for.startswith("signal:"):
+        kind, _, name = waiting.waiting_for.partition(":")
+        signals = self.state.rare.signals.get(name) if kind == "signal" else None
+        if signals:
             self.take_signal(step, signals[0])
 
     def take_signal(self, step: StepState, signal: ev.SignalReceived) -> None:
@@ -257,10 +282,10 @@ class Draft:
     def notify_step(self, step: StepState) -> None:
         """Tell the receiver of `onStep`. Items and rounds are told of as a whole, when their container ends."""
         if self.state.graph.definition.webhooks.on_step is not None and not step.frame.suffix:
-            self.decision.messages.append(step_notice(self.state, step, self.now))
+            self.send(step_notice(self.state, step, self.now))
 
     def notify_end(self, kind: Any) -> None:
         """Tell the receiver of the execution's end, and the execution that waits for this one."""
         notice = execution_notice(self.state, kind, self.now)
         if notice is not None:
-            self.decision.messages.append(notice)
+            self.send(notice)

@@ -87,10 +87,10 @@ def go_on(draft: Draft, ending: Ending) -> bool:
 
 def _next_handlers(state: State, ending: Ending) -> HandlerKind | None:
     """Those for the outcome, then those that always run; a kind runs once."""
-    if "always" in state.handlers_done:
+    if not state.graph.handlers or "always" in state.rare.handlers_done:
         return None
     wanted = _HANDLERS[ending.outcome]
-    return next((k for k in wanted if k in state.graph.handlers and k not in state.handlers_done), None)
+    return next((k for k in wanted if k in state.graph.handlers and k not in state.rare.handlers_done), None)
 
 
 _HANDLERS: dict[str, tuple[HandlerKind, ...]] = {
@@ -102,10 +102,10 @@ _HANDLERS: dict[str, tuple[HandlerKind, ...]] = {
 
 def _begin_compensation(draft: Draft, ending: Ending) -> None:
     state = draft.state
-    if ending.outcome == "completed" or not state.undoable:
+    if ending.outcome == "completed" or not state.has_rare or not state.rare.undoable:
         return
     if ending.outcome in state.graph.definition.compensation.on:
-        steps = list(reversed(state.undoable))
+        steps = list(reversed(state.rare.undoable))
         draft.emit(ev.CompensationStarted(ending.outcome, steps, ending.error, ending.step))
 
 
@@ -114,9 +114,9 @@ def _undo_next(draft: Draft) -> bool:
     if state.phase_frame is not None:
         assert state.undoing is not None, "a compensation that runs undoes a step"
         draft.emit(ev.UndoEnded(state.undoing, state.phase_frame.first_failure is None))
-    if not state.to_undo:
+    if not state.rare.to_undo:
         return False
-    draft.emit(ev.UndoStarted(state.to_undo[-1]))
+    draft.emit(ev.UndoStarted(state.rare.to_undo[-1]))
     return True
 
 
@@ -150,7 +150,7 @@ def tell_family(draft: Draft) -> None:
         result = output(state) if state.status == "completed" else None
         ended = inp.ChildEnded(parent.step, parent.generation, state.execution_id, result, error)
         draft.post(parent.execution_id, ended)
-    for child in state.children:
+    for child in state.rare.children if state.has_rare else ():
         draft.post(child, inp.Cancel(by=f"execution {state.execution_id}", reason="its parent has ended"))
 
 

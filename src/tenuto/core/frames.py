@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenuto.core.graph import Block
-from tenuto.core.state import Frame, State, StepState
+from tenuto.core.state import NOTHING, Frame, State, StepState, frames_in
 
 
 def open_frame(
@@ -42,12 +42,27 @@ def open_frame(
 
 def add_steps(state: State, frame: Frame) -> None:
     """Give the frame's steps their slots and names."""
+    if state.named is NOTHING:
+        state.named = {}
     slot = frame.base
     for node in frame.block.nodes:
         step_id = node.id + frame.suffix
         state.named[step_id] = slot
         state.steps.append(StepState(node, frame, slot, step_id, frame.generation))
         slot += 1
+
+
+def has_open_inside(state: State, frame: Frame) -> bool:
+    """Whether inside a container of the frame something has not ended: the container was given up before it."""
+    work = [frame]
+    while work:
+        for slot in work.pop().slots():
+            step = state.steps[slot]
+            inside = frames_in(step) if step.work is not None else []
+            if any(inner.open for inner in inside):
+                return True
+            work += inside
+    return False
 
 
 def close_frame(state: State, frame: Frame) -> None:

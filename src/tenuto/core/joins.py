@@ -92,7 +92,10 @@ def _at_least(node: Node, step: StepState) -> Verdict:
         return RUN
     if step.live + step.undecided >= node.at_least:
         return WAIT
-    return _upstream_failed(step) if step.blocked else _none_live(step)
+    if step.blocked:
+        return _upstream_failed(step)
+    # An edge that is still undecided may be blocked yet, and whether one is must not hang on which came first.
+    return WAIT if step.undecided else _none_live(step)
 
 
 def _upstream_failed(step: StepState) -> Skip:

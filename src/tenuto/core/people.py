@@ -21,16 +21,16 @@ def signal(draft: Draft, given: inp.Signal) -> None:
     if state.is_terminal:
         draft.refuse(given, f"the execution is {state.status}")
         return
-    if given.key is not None and (given.name, given.key) in state.signal_keys:
+    if given.key is not None and (given.name, given.key) in state.rare.signal_keys:
         return  # it came before, and was answered then
-    if sum(map(len, state.signals.values())) >= MOST_SIGNALS:
+    if sum(map(len, state.rare.signals.values())) >= MOST_SIGNALS:
         draft.refuse(given, f"{MOST_SIGNALS} signals are waiting to be taken already", "limit")
         return
     received = ev.SignalReceived(given.name, state.signal_count + 1, given.payload, given.key, given.by)
     draft.emit(received)
-    listening = state.listening.get(given.name)
+    listening = state.rare.listening.get(given.name)
     if listening:
-        draft.take_signal(state.steps[listening[0]], state.signals[given.name][0])
+        draft.take_signal(state.steps[listening[0]], state.rare.signals[given.name][0])
 
 
 def approve(draft: Draft, given: inp.Approve) -> None:

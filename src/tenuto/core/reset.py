@@ -17,7 +17,7 @@ def to_redo(state: State) -> tuple[list[str], list[str]]:
     not succeeded. That is what failed uncaught, what was given up or undone, and all that comes after those."""
     owners = _owners_of_undone(state)
     return _closure(
-        state, lambda step: _needs_retry(step) or step.id in state.undone or step.slot in owners, owners
+        state, lambda step: _needs_retry(step) or step.id in state.rare.undone or step.slot in owners, owners
     )
 
 
@@ -34,7 +34,7 @@ def to_redo_step(state: State, wanted: StepState) -> tuple[list[str], list[str]]
 def to_run_from(state: State, first: StepState) -> set[str]:
     """The workflow's own steps that a rerun from `first` does itself: it, what needs a retry or was undone, and all
     after those."""
-    undone = _owners_of_undone(state) | {state.undoable[step_id].slot for step_id in state.undone}
+    undone = _owners_of_undone(state) | {state.rare.undoable[step_id].slot for step_id in state.rare.undone}
     again, _ = _after(
         state, state.root, lambda step: step is first or step.slot in undone or _needs_retry(step)
     )
@@ -92,8 +92,8 @@ def _needs_retry(step: StepState) -> bool:
 
 def _owners_of_undone(state: State) -> set[int]:
     owners: set[int] = set()
-    for step_id in state.undone:
-        frame = state.undoable[step_id].frame
+    for step_id in state.rare.undone:
+        frame = state.rare.undoable[step_id].frame
         while frame.owner is not None:
             owners.add(frame.owner)
             frame = state.steps[frame.owner].frame
@@ -129,10 +129,10 @@ def _reset_execution(state: State) -> None:
     state.end_time = state.error = state.error_step = state.cancel = None
     state.terminated = False
     state.retries += 1
-    state.handlers_done = set()
-    for step_id in state.undone:
-        state.undoable.pop(step_id, None)
-    state.undone = set()
+    state.rare.handlers_done = set()
+    for step_id in state.rare.undone:
+        state.rare.undoable.pop(step_id, None)
+    state.rare.undone = set()
     state.compensation = None
     state.timers.clear()
     state.touched.clear()
@@ -166,7 +166,7 @@ def _begin_anew(state: State, step: StepState) -> None:
     for frame in frames_in(step):
         close_frame(state, frame)
     step.frame.context.pop(step.node.id, None)
-    state.undoable.pop(step.id, None)
+    state.rare.undoable.pop(step.id, None)
     _count_open(state, step)
     state.steps[step.slot] = StepState(step.node, step.frame, step.slot, step.id, step.generation + 1)
 

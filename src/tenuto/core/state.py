@@ -28,6 +28,9 @@ RETRY, WAIT, TOTAL, DEADLINE, START, QUEUE = range(6)
 """Kinds of timers: a retry is due, a wait is over, a step's total timeout, the execution's timeout, its `startAt`,
 a step's `queueTimeout`."""
 
+NOTHING: dict[str, Any] = {}
+"""Stands for a dict that has nothing in it yet, and never gets anything."""
+
 MOST_ERRORS = 1_000
 """So many tolerated failures of a map are kept with their errors."""
 
@@ -213,6 +216,29 @@ class StepState:
         return self.status in TERMINAL_STEP
 
 
+class Rare:
+    """What few executions have: signals, children, steps to undo. Made when it is first needed, for an execution
+    that has none of it should not pay for eight empty containers."""
+
+    __slots__ = (
+        "children", "handlers_done", "listening", "signal_keys", "signals", "to_undo", "undoable", "undone",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.handlers_done: set[str] = set()
+        self.undoable: dict[str, StepState] = {}
+        """Steps that have succeeded and can be undone, by instance id, the last that succeeded last."""
+        self.to_undo: list[str] = []
+        self.undone: set[str] = set()
+        self.signals: dict[str, deque[ev.SignalReceived]] = {}
+        """Signals that no step has taken yet, by name."""
+        self.signal_keys: set[tuple[str, str]] = set()
+        self.listening: dict[str, list[int]] = {}
+        """Slots of the steps that wait for a signal, by its name, the first to wait first."""
+        self.children: list[str] = []
+        """Executions that nobody waits for and that end with this one."""
+
+
 class State:
     """One execution as it stands. `open` counts steps that have not ended, nested ones apart; `running` those whose
     attempt runs now, `queued` those that wait for slots, `seq` the decisions folded so far. `touched` and `tended` are
@@ -220,12 +246,11 @@ class State:
     ended."""
 
     __slots__ = (
-        "began", "cancel", "children", "compensation", "context", "deadline", "end_time", "ending", "error", "error_step",
-        "execution_id", "fork_of", "gone", "graph", "handlers_done", "input", "listening", "named", "open", "output",
-        "output_requested", "parent", "paused_at", "phase", "phase_frame", "priority", "queued", "retries", "root", "running",
-        "seq", "signal_count", "signal_keys", "signals", "start_at", "start_time", "status", "steps", "tags", "tended", "terminated",
-        "timers", "to_undo", "touched", "undoable", "undoing", "undone", "vars", "version", "waits_for_slots",
-        "workflow_id",
+        "_gone", "_rare", "began", "cancel", "compensation", "context", "deadline", "end_time", "ending", "error",
+        "error_step", "execution_id", "fork_of", "graph", "input", "named", "open", "output", "output_requested",
+        "parent", "paused_at", "phase", "phase_frame", "priority", "queued", "retries", "root", "running", "seq",
+        "signal_count", "start_at", "start_time", "status", "steps", "tags", "tended", "terminated", "timers", "touched",
+        "undoing", "vars", "version", "waits_for_slots", "workflow_id",
     )  # fmt: skip
 
     def __init__(self, graph: Graph) -> None:
@@ -239,17 +264,16 @@ class State:
         self.context: dict[str, Any] = {}
         self.root = Frame(graph.root, 0, self.context)
         self.steps = [StepState(node, self.root, node.index, node.id) for node in graph.nodes]
-        self.gone = StepState(graph.nodes[0], self.root, -1, "")
-        """What stands in the slots of steps that are forgotten."""
-        self.gone.status = "skipped"
-        self.named: dict[str, int] = {}
+        self._gone: StepState | None = None
+        self._rare: Rare | None = None
+        self.named: dict[str, int] = NOTHING
         """Slots of the steps that are not the workflow's own, by instance id."""
         self.open = len(self.steps)
         self.running = 0
         self.queued = 0
         self.priority = 0
         self.tags: dict[str, str] = {}
-        self.vars: dict[str, Any] = {}
+        self.vars: dict[str, Any] = NOTHING
         self.parent: ev.ParentLink | None = None
         self.fork_of: ev.ForkLink | None = None
         self.start_at: int | None = None
@@ -262,14 +286,9 @@ class State:
         self.cancel: ev.CancelRequested | None = None
         self.ending: ev.HandlersStarted | ev.CompensationStarted | None = None
         """How it will end, once that is known and handlers or compensations still run."""
-        self.handlers_done: set[str] = set()
         self.phase_frame: Frame | None = None
         """The handlers, or the compensation, that run now."""
-        self.undoable: dict[str, StepState] = {}
-        """Steps that have succeeded and can be undone, by instance id, the last that succeeded last."""
-        self.to_undo: list[str] = []
         self.undoing: str | None = None
-        self.undone: set[str] = set()
         self.compensation: Literal["complete", "partial"] | None = None
         self.terminated = False
         self.error: StepError | None = None
@@ -278,17 +297,30 @@ class State:
         self.output_requested = False
         self.retries = 0
         self.seq = 0
-        self.signals: dict[str, deque[ev.SignalReceived]] = {}
-        """Signals that no step has taken yet, by name."""
         self.signal_count = 0
-        self.signal_keys: set[tuple[str, str]] = set()
-        self.listening: dict[str, list[int]] = {}
-        """Slots of the steps that wait for a signal, by its name, the first to wait first."""
-        self.children: list[str] = []
-        """Executions that nobody waits for and that end with this one."""
         self.touched: list[int] = []
         self.tended: list[int] = []
         self.timers: list[tuple[int, int, int]] = []
+
+    @property
+    def rare(self) -> Rare:
+        """What few executions have."""
+        if self._rare is None:
+            self._rare = Rare()
+        return self._rare
+
+    @property
+    def has_rare(self) -> bool:
+        """Whether there is anything of that kind."""
+        return self._rare is not None
+
+    @property
+    def gone(self) -> StepState:
+        """What stands in the slots of steps that are forgotten."""
+        if self._gone is None:
+            self._gone = StepState(self.graph.nodes[0], self.root, -1, "")
+            self._gone.status = "skipped"
+        return self._gone
 
     @property
     def is_terminal(self) -> bool:
@@ -307,7 +339,8 @@ class State:
 
     def step(self, step_id: str) -> StepState:
         """The step of that (instance) id. Raises KeyError."""
-        return self.steps[self.slot_of(step_id)]
+        slot = self.graph.index.get(step_id)
+        return self.steps[self.named[step_id] if slot is None else slot]
 
     def find_step(self, step_id: str) -> StepState | None:
         """The step of that (instance) id, if there is one now."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -33,7 +32,7 @@ from tenuto.ports.clock import Clock
 from tenuto.ports.script import ScriptEngine
 from tenuto.runtime.live import Kept
 from tenuto.runtime.result_cache import Hit, ResultCache, entry_name
-from tenuto.runtime.scope import NO_VARIABLES, CallbackUrl, Scope, Variables
+from tenuto.runtime.scope import CallbackUrl, Scope, Variables, no_variables
 from tenuto.runtime.workflow import Plan, Workflow
 from tenuto.scripting.params import CompiledParams, to_text
 
@@ -49,7 +48,7 @@ class Performer:
         clock: Clock,
         scripts: ScriptEngine,
         *,
-        variables: Callable[[], Variables] = lambda: NO_VARIABLES,
+        variables: Variables = no_variables,
         cache: ResultCache | None = None,
     ) -> None:
         self._clock = clock
@@ -104,7 +103,7 @@ class Performer:
         return Kept(ending, found, item)
 
     def _scope(self, state: State, step: StepState | None) -> Scope:
-        return Scope(state, step, self._variables(), self.callback_url)
+        return Scope(state, step, self._variables, self.callback_url)
 
     async def _perform(self, state: State, step: StepState, plan: Plan) -> Ending:
         scope = self._scope(state, step)
@@ -140,7 +139,7 @@ class Performer:
         if plan.items is not None:
             return await self._expand(plan, plan.items, scope)
         if plan.until is not None and isinstance(step.work, LoopWork):
-            scope = Scope(state, step, self._variables(), self.callback_url, of_round=True)
+            scope = Scope(state, step, self._variables, self.callback_url, of_round=True)
             try:
                 return Judged(is_truthy(await plan.until.evaluate(scope, self._scripts)))
             except ScriptFailed as failure:

@@ -54,7 +54,7 @@ class Work:
         self.given = given
         self.decision = decision
         self.wake_at: int | None = None
-        self.posts: list[Item] = []
+        self.posts: Sequence[Item] = ()
 
 
 class Driver:
@@ -73,7 +73,7 @@ class Driver:
         on_parked: Callable[[int], None],
         on_ended: Callable[[Live], None],
         on_records: Callable[[Live], None],
-        on_posts: Callable[[list[Item]], None],
+        on_posts: Callable[[Sequence[Item]], None],
         cancel_other: Callable[[str, str], None],
     ) -> None:
         self._store = store
@@ -190,7 +190,7 @@ class Driver:
             self._note_refusals(live, given, decision)
             return None
         data, apart = encode_record(now, decision.events)
-        live.size += len(data) + sum(len(blob.data or b"") for blob in apart)
+        live.size += len(data)
         state.seq += 1
         work = Work(live, given, decision)
         work.wake_at = self._stored_wake(state)
@@ -202,6 +202,7 @@ class Driver:
         if decision.messages:
             batch.messages.extend(outbox_messages(live, decision.messages, now))
         if apart:
+            live.size += sum(len(blob.data or b"") for blob in apart)
             batch.items.extend(apart)
         if decision.posts:
             work.posts = inbox.items_of(live.execution_id, state.seq, decision.posts)

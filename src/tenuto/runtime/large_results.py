@@ -43,13 +43,13 @@ _MARK = b'"apart":{'
 
 def encode_record(
     at: int, events: list[ev.AnyEvent], inline_limit: int = INLINE_LIMIT
-) -> tuple[bytes, list[Item]]:
+) -> tuple[bytes, Sequence[Item]]:
     """The bytes of one record, and the blobs to write in the same commit."""
     data = encode(at, events)
     if len(data) <= inline_limit:
-        return data, []
+        return data, ()
     events, items = set_apart(events, inline_limit)
-    return (encode(at, events), items) if items else (data, [])
+    return (encode(at, events), items) if items else (data, ())
 
 
 def set_apart(

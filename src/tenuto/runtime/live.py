@@ -65,7 +65,7 @@ class Live:
     what runs of it. `size` is how many bytes its journal has."""
 
     __slots__ = (
-        "asks_for_slots", "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
+        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
         "key", "queued", "readers", "size", "start", "state", "status", "tickets", "timer", "timer_at", "waiters", "wake_at",
         "workflow",
     )  # fmt: skip
@@ -86,8 +86,7 @@ class Live:
         self.broken = False
         self.is_aside = False
         self.is_taken_up = False
-        self.tickets: set[StepTicket] = set()
-        self.asks_for_slots = False
+        self.tickets: set[StepTicket] | None = None
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []

@@ -69,6 +69,8 @@ class Queueing:
         if live.state is not state or not _waits(step, command):
             return  # it was given up meanwhile, or its commit failed and it asks anew
         ticket = StepTicket(live.execution_id, command.step, command.generation)
+        if live.tickets is None:
+            live.tickets = set()
         live.tickets.add(ticket)
         spec = step.node.spec
         limits = [slots.limit for slots in spec.concurrency]
@@ -85,7 +87,6 @@ class Queueing:
             return
         if live.state is not state or not state.waits_for_slots:
             return
-        live.asks_for_slots = True
         rules = live.workflow.definition.concurrency
         wanted = [Wanted(key, rule.limit, rule.on_limit) for key, rule in zip(keys, rules, strict=True)]
         since = state.start_time if state.start_at is None else state.start_at
@@ -106,7 +107,6 @@ class Queueing:
             for ticket in [ticket for ticket in live.tickets if not _needs(live.state, ticket)]:
                 self.give_back(live, ticket)
         if live.state.is_terminal and live.workflow.definition.concurrency:
-            live.asks_for_slots = False
             self.admission.ended(live.execution_id)
 
     def refused(self, live: Live, given: inp.Input) -> None:
@@ -116,7 +116,8 @@ class Queueing:
 
     def give_back(self, live: Live, ticket: StepTicket) -> None:
         """The attempt of that ticket has ended, or is not to be made."""
-        live.tickets.discard(ticket)
+        if live.tickets is not None:
+            live.tickets.discard(ticket)
         self.admission.ended(ticket)
 
 

@@ -10,11 +10,16 @@ from tenuto.core.events import StepError
 from tenuto.core.names import step_key
 from tenuto.core.state import Frame, LoopWork, MapWork, State, StepState
 
-Variables = Mapping[str, Any]
+Variables = Callable[[], Mapping[str, Any]]
+"""Gives the variables that all executions share, as they stand."""
+
 CallbackUrl = Callable[[str, str, int], str]
 """From the execution's id, the step's instance id and its generation."""
 
-NO_VARIABLES: Variables = {}
+
+def no_variables() -> Mapping[str, Any]:
+    """Where nothing is shared."""
+    return {}
 
 
 class Scope(Mapping[str, Any]):
@@ -28,7 +33,7 @@ class Scope(Mapping[str, Any]):
         self,
         state: State,
         step: StepState | None,
-        shared: Variables = NO_VARIABLES,
+        shared: Variables = no_variables,
         callback_url: CallbackUrl | None = None,
         *,
         of_round: bool = False,
@@ -50,15 +55,16 @@ class Scope(Mapping[str, Any]):
         if name == "execution":
             return _execution(state)
         if name == "vars":
-            return ChainMap(state.vars, dict(self._shared)) if self._shared else state.vars
+            shared = self._shared()
+            return ChainMap(state.vars, dict(shared)) if shared else state.vars
         if name == "step" and self._step is not None:
             return self._facts(self._step)
         return self._inner(name)
 
     def _context(self) -> Mapping[str, Any]:
-        frames = self._frames()
-        if len(frames) == 1:
+        if self._step is None or self._step.frame.parent is None:
             return self._state.context
+        frames = self._frames()
         return ChainMap(*(frame.context for frame in frames))
 
     def _frames(self) -> list[Frame]:
@@ -118,6 +124,7 @@ def _execution(state: State) -> dict[str, Any]:
         "workflowId": state.workflow_id,
         "version": state.version,
         "startTime": state.start_time,
+        "tags": state.tags,
     }
     ending = state.ending
     if ending is not None:
