@@ -234,3 +234,20 @@ async def test_the_hour_that_clocks_show_twice_fires_once_for_a_named_time() -> 
         await lab.put(cron="30 1 * * *", timezone="America/New_York", overlap="allowAll")
         await passed(4 * 3600)
         assert lab.host.ids == ["s-20261101T053000Z"]
+
+
+@simulated
+async def test_a_schedule_that_cannot_be_read_keeps_no_other_from_its_work() -> None:
+    async with Lab() as lab:
+        await lab.put("a", cron="0 * * * *")
+        await lab.put("b", cron="0 * * * *")
+        await lab.put("c", cron="0 * * * *", timezone="Europe/Berlin")
+        await lab.schedules.close()
+        lab.shelf.slips["schedule", "a"] = b"{"
+        lab.shelf.slips["schedule", "c"] = lab.shelf.slips["schedule", "c"].replace(
+            b"Europe/Berlin", b"Europe/Nowhere"
+        )
+        await lab.open()
+        await passed(3600 + 1)
+        assert lab.host.ids == ["b-20260601T010000Z"]
+        assert [brief.id for brief in await lab.schedules.list_schedules()] == ["b", "c"]

@@ -4,6 +4,7 @@ values with their offsets, as a clock on the wall of each place showed them."""
 from __future__ import annotations
 
 from itertools import islice, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,14 @@ def test_a_line_that_never_comes_has_no_times() -> None:
         times("0 0 31 2-2 MON#5", "UTC", "2026-06-05T00:00+00:00", 1) != []
     )  # one of the two days is enough
     assert times("0 0 29 2 *", "UTC", "2097-01-01T00:00+00:00", 1) == ["2104-02-29T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"interval": 300_000_000_000}, {"cron": ("0 0 29 2 *",)}, {"cron": ("0 0 */29 2 SUN",)}]
+)
+def test_times_end_before_the_calendar_does(fields: dict[str, Any]) -> None:
+    found = first_times(ScheduleSpec(id="s", workflow_id="w", **fields), 10**14, 10_000)
+    assert local_text(found[-1].at, "UTC")[:2] == "89"
 
 
 def test_jitter_is_the_same_each_time_and_stays_before_the_next_time() -> None:

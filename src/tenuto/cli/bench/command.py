@@ -27,7 +27,8 @@ def bench(
         typer.Option(
             metavar="NAMES",
             show_default=False,
-            help="Some figures, separated by commas: disk, throughput, alone, chain, fan, embedded, ready, idle, steps, filled.",
+            help="Some figures, separated by commas: disk, throughput, alone, chain, fan, embedded, ready, idle, "
+            "schedules, steps, filled.",
         ),
     ] = None,
     repetitions: Annotated[

@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -15,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tenuto.cli.bench.client import BenchFailed, Load, drive, exchange
+from tenuto.cli.bench.client import Address, BenchFailed, Load, drive, exchange, request_bytes
 from tenuto.cli.bench.disk import describe_disk
 from tenuto.cli.bench.figures import Figure, Goal, growth, quantile
 from tenuto.cli.bench.footprint import footprint_of
@@ -25,6 +26,8 @@ from tenuto.cli.bench.workloads import COMPLETED, Workload, chain, fan
 AT_ONCE = 64
 LONGEST_WAIT_S = 25.0  # an execution that takes longer would outlast the `wait` of its start
 SIZES = (10, 100, 1_000, 10_000)
+SCHEDULES = 1_000
+WORK = chain(3)
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,33 @@ async def take_idle(bench: Bench) -> Sample:
     }
 
 
+async def take_schedules(bench: Bench) -> Sample:
+    """A server that has nothing to do but to wait for the times of many schedules."""
+    async with serving(bench.fresh_folder()) as server:
+        subject = bench.on(server)
+        await subject.start_request(WORK)
+        for first in range(0, SCHEDULES, AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, SCHEDULES))
+            await asyncio.gather(*(_keep_schedule(server.address, number) for number in numbers))
+        await asyncio.sleep(bench.pace.settle_s)
+        before = footprint_of(server.pid)
+        await asyncio.sleep(bench.pace.idle_s)
+        after = footprint_of(server.pid)
+    if before is None or after is None:
+        return {}
+    return {"scheduledCpu": (after.cpu_s - before.cpu_s) / bench.pace.idle_s * 100}
+
+
+async def _keep_schedule(address: Address, number: int) -> None:
+    """A schedule of one minute of each hour that is not near."""
+    minute = (time.gmtime().tm_min + 15 + number % 30) % 60
+    body = {"workflowId": WORK.workflow_id, "cron": f"{minute} * * * *", "timezone": "Europe/Berlin"}
+    request = request_bytes("PUT", f"/schedules/s{number}", address, json.dumps(body).encode())
+    reply = await exchange(address, request)
+    if reply.status != 201:
+        raise BenchFailed(f"the server refused a schedule: {reply.body.decode(errors='replace')}")
+
+
 async def take_ready(bench: Bench) -> Sample:
     async with serving(bench.fresh_folder()) as server:
         taken = footprint_of(server.pid)
@@ -287,6 +317,16 @@ MEASURES = (
             Spec("idleCpu", "processor time of an idle server", "%", Goal(1)),
         ),
         take_idle,
+        at_most=2,
+    ),
+    Measure(
+        "schedules",
+        (
+            Spec(
+                "scheduledCpu", f"processor time of an idle server with {SCHEDULES:,} schedules", "%", Goal(1)
+            ),
+        ),
+        take_schedules,
         at_most=2,
     ),
     Measure(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from zoneinfo import ZoneInfoNotFoundError
 
 import structlog
 from msgspec.structs import replace
@@ -147,7 +148,7 @@ class LiveSchedule:
     def arm(self) -> None:
         """Find the next time, and have `tend` called when there is something to do."""
         record = self.record
-        self._next = next(fires(record.spec, self._after()), None)
+        self._next = self._find_next()
         if self._is_stopping:
             return
         at = None if record.paused or self._next is None else self._next.due_at
@@ -156,6 +157,13 @@ class LiveSchedule:
         elif record.starting or (record.waiting and self._watcher is None):
             at = self._clock.now()
         self._arm_at(record.spec.id, at)
+
+    def _find_next(self) -> Fire | None:
+        try:
+            return next(fires(self.record.spec, self._after()), None)
+        except ZoneInfoNotFoundError as error:  # a zone that is gone from this machine's files
+            log.warning("schedule_without_zone", schedule=self.record.spec.id, error=str(error))
+            return None
 
     async def tend(self) -> None:
         """Deal with every time that has come and with what waits. What cannot be done for now is tried again."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
+
+import msgspec
+import structlog
 
 from tenuto.errors import Conflict, Invalid, NotFound, Problem
 from tenuto.ports.clock import Clock
@@ -34,6 +39,8 @@ from tenuto.runtime.schedules.shelf import BACKFILL, SCHEDULE, Shelf
 from tenuto.runtime.schedules.times import Fire, fires, first_times, instant_name, local_text
 from tenuto.wire.schedules import BackfillBody, ScheduleSpec, Wish
 
+log = structlog.get_logger(__name__)
+
 MOST_BACKFILLS = 10
 """So many backfills of one schedule may be under way at once."""
 REMEMBERED_BACKFILLS = 20
@@ -58,11 +65,13 @@ class LocalSchedules:
     async def open(self) -> None:
         """Load them, and go on where they stood. Raises StoreUnavailable."""
         async for name, data in self._shelf.read(SCHEDULE):
-            self._schedules[name] = self._live(decode_schedule(data))
-        async for _, data in self._shelf.read(BACKFILL):
-            backfill = LiveBackfill(decode_backfill(data), shelf=self._shelf, host=self._host)
-            self._backfills[backfill.record.spec.id][backfill.record.id] = backfill
-            backfill.begin()
+            with _told_apart(name):
+                self._schedules[name] = self._live(decode_schedule(data))
+        async for name, data in self._shelf.read(BACKFILL):
+            with _told_apart(name):
+                backfill = LiveBackfill(decode_backfill(data), shelf=self._shelf, host=self._host)
+                self._backfills[backfill.record.spec.id][backfill.record.id] = backfill
+                backfill.begin()
         for schedule in self._schedules.values():
             schedule.arm()
 
@@ -295,6 +304,15 @@ class LocalSchedules:
             if backfill.record.status != "running"
         ]
         return over[: max(0, len(over) - REMEMBERED_BACKFILLS + 1)]
+
+
+@contextmanager
+def _told_apart(name: str) -> Iterator[None]:
+    """What is stored of one and cannot be read (damaged, or of a newer Tenuto) keeps no other from its work."""
+    try:
+        yield
+    except msgspec.DecodeError as error:
+        log.error("schedule_unreadable", schedule=name, error=str(error))
 
 
 async def _some_times(spec: ScheduleSpec, since: int, until: int) -> list[int]:

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from tenuto.core.state import State
-from tenuto.errors import Conflict, NotFound, Overloaded, StoreError, TenutoError
+from tenuto.errors import Conflict, NotFound, Overloaded, StoreError, TenutoError, UnreadableRecord
 from tenuto.ports.host import Host, StartRequest
 from tenuto.runtime.schedules.times import instant_name, iso_text
 from tenuto.wire.schedules import TAG_BACKFILL, TAG_ID, TAG_TIME, ScheduleSpec
@@ -64,18 +64,22 @@ async def find(host: Host, execution_id: str) -> State | None:
 
 async def is_ours(host: Host, execution_id: str, schedule_id: str) -> bool:
     """Whether the execution is there and was started by the schedule, as by a server that crashed right after, and
-    perhaps with other fields than the schedule has by now."""
-    state = await find(host, execution_id)
+    perhaps with other fields than the schedule has by now. Raises StoreUnavailable."""
+    try:
+        state = await find(host, execution_id)
+    except UnreadableRecord:  # it is there, and has the name that only the schedule gives
+        return execution_id.startswith(f"{schedule_id}-")
     return state is not None and state.tags.get(TAG_ID) == schedule_id
 
 
 async def has_ended(host: Host, execution_id: str) -> bool:
-    """Whether it goes on no more; one that is not there or cannot be read holds nothing up."""
+    """Whether it goes on no more; one that is not there, or stands still for good as nobody can read it, holds nothing
+    up. Raises StoreUnavailable."""
     try:
         state = await find(host, execution_id)
-    except StoreError as error:
+    except UnreadableRecord as error:
         log.warning("scheduled_execution_unreadable", execution=execution_id, error=str(error))
-        return False
+        return True
     return state is None or state.is_terminal
 
 
@@ -84,10 +88,10 @@ async def ended(host: Host, execution_id: str) -> State | None:
     while True:
         try:
             state = await host.wait(execution_id, LONGEST_WAIT_MS)
-        except NotFound:
+        except (NotFound, UnreadableRecord):
             return None
         except StoreError as error:
-            log.warning("scheduled_execution_unreadable", execution=execution_id, error=str(error))
+            log.warning("scheduled_execution_not_watched", execution=execution_id, error=str(error))
         else:
             if state.is_terminal:
                 return state

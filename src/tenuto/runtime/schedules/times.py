@@ -27,6 +27,10 @@ _LARGEST_FOLD = timedelta(hours=4)
 """No clock has been set back by more than three hours since 1970."""
 
 
+LAST = 221_845_392_000_000
+"""No schedule has times after the year 8999: dates of the standard library end soon after."""
+
+
 class Fire(NamedTuple):
     """A time of a schedule, and the instant its execution starts: later by the jitter."""
 
@@ -97,8 +101,9 @@ def _noise(schedule_id: str, at: int) -> int:
 
 
 def _until(end_at: int | None, times: Iterator[int]) -> Iterator[int]:
+    last = LAST if end_at is None else end_at
     for at in times:
-        if end_at is not None and at >= end_at:
+        if at >= last:
             return
         yield at
 
