@@ -73,6 +73,17 @@ async def test_executions_complete_and_tell_their_time() -> None:
     await close(kept)
 
 
+@simulated
+async def test_steps_read_the_time_that_was_meant() -> None:
+    kept = await ready({"id": "a", "params": {"result": "{{ execution.tags.scheduledFor }}"}})
+    await kept.put(jitter=30_000)
+    await passed(110)
+    document = await kept.lab.show("s-20270115T080100Z")
+    assert document["stepResults"]["a"]["result"] == "2027-01-15T08:01:00Z"
+    assert document["startTime"] > EPOCH + MINUTE
+    await close(kept)
+
+
 @pytest.mark.parametrize("turns", range(0, 60, 2))
 def test_a_crash_at_any_moment_around_a_fire_neither_repeats_nor_forgets_it(turns: int) -> None:
     @simulated
