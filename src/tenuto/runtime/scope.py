@@ -125,7 +125,6 @@ def _execution(state: State) -> dict[str, Any]:
         "version": state.version,
         "startTime": state.start_time,
         "tags": state.tags,
-        "tags": state.tags,
     }
     ending = state.ending
     if ending is not None:
