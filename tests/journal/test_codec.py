@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -25,36 +26,41 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=15,
 )
-ERRORS = st.builds(ev.StepError, TEXT, TEXT, JSON)
-BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
-    "str": TEXT,
-    "str | None": st.none() | TEXT,
-    "int": WHOLE,
-    "int | None": st.none() | WHOLE,
-    "bool": st.booleans(),
-    "Any": JSON,
-    "dict[str, Any]": st.dictionaries(TEXT, JSON, max_size=4),
-    "dict[str, str]": st.dictionaries(TEXT, TEXT, max_size=4),
-    "list[str]": st.lists(TEXT, max_size=4),
-    "list[str] | None": st.none() | st.lists(TEXT, max_size=4),
-    "StepError": ERRORS,
-    "StepError | None": st.none() | ERRORS,
-    "SkipReason": st.sampled_from(get_args(ev.SkipReason)),
-    'Literal["cancel", "drain"]': st.sampled_from(["cancel", "drain"]),
-    'Literal["cancelled", "failed"]': st.sampled_from(["cancelled", "failed"]),
-    "Literal['cancel', 'drain']": st.sampled_from(["cancel", "drain"]),
-    "Literal['cancelled', 'failed']": st.sampled_from(["cancelled", "failed"]),
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    Any: JSON,
+    str: TEXT,
+    int: WHOLE,
+    bool: st.booleans(),
+    type(None): st.none(),
 }
 
 unhurried = settings(deadline=None)
 
 
-def events_of(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Events of one kind, whatever fields it has."""
-    return st.builds(kind, **{name: BY_TYPE[kind.__annotations__[name]] for name in kind.__struct_fields__})
+def values_of(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of a type as fields of events have them."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return st.sampled_from(args)
+    if origin in (Union, UnionType):
+        return st.one_of([values_of(arg) for arg in args])
+    if origin is list:
+        return st.lists(values_of(args[0]), max_size=4)
+    if origin is dict:
+        return st.dictionaries(values_of(args[0]), values_of(args[1]), max_size=4)
+    assert issubclass(hint, msgspec.Struct), f"fields of events are JSON data, not {hint}"
+    return structs_of(hint)
 
 
-EVENTS: st.SearchStrategy[Any] = st.one_of([events_of(kind) for kind in get_args(ev.AnyEvent)])
+def structs_of(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Structs of one kind, whatever fields it has."""
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{name: values_of(hints[name]) for name in kind.__struct_fields__})
+
+
+EVENTS: st.SearchStrategy[Any] = st.one_of([structs_of(kind) for kind in get_args(ev.AnyEvent)])
 
 
 @unhurried
