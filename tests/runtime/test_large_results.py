@@ -79,13 +79,13 @@ def test_equal_data_is_written_once_and_the_rest_stays_where_it_is() -> None:
 
 def test_small_records_are_written_as_ever() -> None:
     events: list[ev.AnyEvent] = [ev.StepSucceeded("a", 1, SMALL), ev.StepStarted("b", 1)]
-    assert encode_record(7, events, LIMIT) == (encode(7, events), [])
+    assert encode_record(7, events, LIMIT) == (encode(7, events), ())
     assert blobs_in([encode(7, events)]) == set()
 
 
 def test_a_record_that_is_large_by_many_small_things_stays_whole() -> None:
     events: list[ev.AnyEvent] = [ev.StepSucceeded(f"s{i}", 1, "x" * 100) for i in range(50)]
-    assert encode_record(7, events, LIMIT) == (encode(7, events), [])
+    assert encode_record(7, events, LIMIT) == (encode(7, events), ())
 
 
 def test_data_that_looks_like_a_reference_is_data() -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 class NodeSettings(Struct, frozen=True, kw_only=True):
     """`grace`: how long a stop waits for running attempts. `idle`: how long an execution with nothing running stays
     in memory. `horizon`: executions whose instant is nearer than this stay in memory, so that timers are precise.
+    `crowd`: with more executions than this in memory, those that only wait leave at once.
     `max_live`: executions in memory before starts are refused for a moment. `batch`: decisions in one commit.
     `flush`: how long a stop waits for the store to take what is left. `public_url`: how other systems reach this
     server, for the URLs they call back."""
@@ -15,6 +16,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     grace: int = 10_000
     idle: int = 5_000
     horizon: int = 10_000
+    crowd: int = 2_000
     max_live: int = 200_000
     batch: int = 250
     flush: int = 5_000
