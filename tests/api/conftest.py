@@ -55,7 +55,11 @@ async def engine(gate: Gate) -> AsyncIterator[Engine]:
 @pytest.fixture
 def app(engine: Engine) -> Application:
     return create_app(
-        engine.node, schedules=engine.schedules, clock=engine.clock, limits=Limits(heartbeat_s=0.005)
+        engine.node,
+        schedules=engine.schedules,
+        bulk=engine.bulk,
+        clock=engine.clock,
+        limits=Limits(heartbeat_s=0.005),
     )
 
 

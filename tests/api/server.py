@@ -32,7 +32,7 @@ def running() -> Iterator[str]:
 
 async def _serve(servers: list[uvicorn.Server], listening: threading.Event) -> None:
     async with Engine(settings=Settings(database="memory:", grace=0)) as engine:
-        app = create_app(engine.node, schedules=engine.schedules, clock=engine.clock)
+        app = create_app(engine.node, schedules=engine.schedules, bulk=engine.bulk, clock=engine.clock)
         config = uvicorn.Config(
             app, port=0, lifespan="off", log_config=None, access_log=False, http="httptools", ws="none"
         )

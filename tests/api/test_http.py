@@ -178,7 +178,13 @@ async def test_odd_keys_in_a_context_are_ordinary_keys(client: Client, chain: st
 def small(engine: Engine) -> Client:
     """An application that takes bodies of 100 bytes."""
     return Client(
-        create_app(engine.node, schedules=engine.schedules, clock=engine.clock, limits=Limits(body_bytes=100))
+        create_app(
+            engine.node,
+            schedules=engine.schedules,
+            bulk=engine.bulk,
+            clock=engine.clock,
+            limits=Limits(body_bytes=100),
+        )
     )
 
 
@@ -269,7 +275,8 @@ class FailingHost:
 async def test_trouble_of_the_server_says_when_to_come_back(
     engine: Engine, error: Exception, status: int, retry_after: str
 ) -> None:
-    client = Client(create_app(FailingHost(error), schedules=engine.schedules, clock=engine.clock))  # type: ignore[arg-type]
+    host = FailingHost(error)
+    client = Client(create_app(host, schedules=engine.schedules, bulk=engine.bulk, clock=engine.clock))  # type: ignore[arg-type]
     for reply in (
         await client.post("/executions/start", {"workflowId": "w"}),
         await client.get("/readyz"),
@@ -283,7 +290,7 @@ async def test_a_fault_of_the_server_tells_nothing_of_its_inside(
     engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host = FailingHost(ZeroDivisionError("secret 42"))
-    client = Client(create_app(host, schedules=engine.schedules, clock=engine.clock))  # type: ignore[arg-type]
+    client = Client(create_app(host, schedules=engine.schedules, bulk=engine.bulk, clock=engine.clock))  # type: ignore[arg-type]
     reply = await client.get("/executions/e")
     assert reply.status == 500
     assert problem(reply)["detail"] == "Something went wrong in the server; its log says more."

@@ -47,7 +47,7 @@ def host() -> DeadLetters:
 
 @pytest.fixture
 def client(host: Any, engine: Engine) -> Client:
-    return Client(create_app(host, schedules=engine.schedules, clock=engine.clock))
+    return Client(create_app(host, schedules=engine.schedules, bulk=engine.bulk, clock=engine.clock))
 
 
 async def test_dead_webhooks_are_shown_without_secrets(client: Client, host: DeadLetters) -> None:

@@ -24,7 +24,9 @@ async def client() -> AsyncIterator[Client]:
     engine = Engine(settings=Settings(database="memory:", grace=0))
     async with engine:
         await engine.register_workflow({"id": "w", "steps": [{"id": "a"}]})
-        yield Client(create_app(engine.node, schedules=engine.schedules, clock=engine.clock))
+        yield Client(
+            create_app(engine.node, schedules=engine.schedules, bulk=engine.bulk, clock=engine.clock)
+        )
 
 
 async def test_every_answer_is_of_the_type_that_is_described(client: Client) -> None:

@@ -17,6 +17,7 @@ from tenuto.api.limits import Limits
 from tenuto.api.problems import response_of
 from tenuto.api.routing import Found, Table
 from tenuto.observability.metrics import Metrics
+from tenuto.ports.bulk import BulkJobs
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Host
 from tenuto.ports.schedules import Schedules
@@ -28,15 +29,17 @@ def create_app(
     host: Host,
     *,
     schedules: Schedules,
+    bulk: BulkJobs,
     clock: Clock,
     metrics: Metrics | None = None,
     limits: Limits | None = None,
 ) -> Application:
-    """The ASGI application over a host and its schedules, which somebody else opens and closes."""
+    """The ASGI application over a host, its schedules and bulk jobs, which somebody else opens and closes."""
     return Application(
         Surroundings(
             host=host,
             schedules=schedules,
+            bulk=bulk,
             clock=clock,
             limits=limits or Limits(),
             metrics=metrics or Metrics(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tenuto.ports.host import StartRequest, Who
-from tenuto.wire.requests import check_key, read_control_body, read_start_body, workflow_of
+from tenuto.ports.host import Rerun, StartRequest, Who
+from tenuto.wire.requests import check_key, read_control_body, read_rerun_body, read_start_body, workflow_of
 
 
 def read_start(document: object, key: str | None = None) -> StartRequest:
@@ -22,7 +22,20 @@ def read_start(document: object, key: str | None = None) -> StartRequest:
         idempotency_key=key,
         priority=body.priority,
         tags=body.tags,
+        start_at=None if body.start_at is UNSET else body.start_at,
     )
+
+
+def read_rerun(document: object) -> tuple[Rerun, Who]:
+    """What to do again, and who asks and why. Raises Invalid with every problem."""
+    body = read_rerun_body(document)
+    wish = Rerun(
+        from_step=body.from_step,
+        context=None if body.context is UNSET else body.context,
+        version=None if body.version is UNSET else body.version,
+        execution_id=None if body.execution_id is UNSET else body.execution_id,
+    )
+    return wish, Who(body.by, body.reason)
 
 
 def read_who(document: object) -> Who:

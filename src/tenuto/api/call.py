@@ -14,6 +14,7 @@ from tenuto.api.limits import Limits
 from tenuto.api.problems import MediaTypeRefused
 from tenuto.errors import TooLarge
 from tenuto.observability.metrics import Metrics
+from tenuto.ports.bulk import BulkJobs
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import Host
 from tenuto.ports.schedules import Schedules
@@ -27,6 +28,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Host
     schedules: Schedules
+    bulk: BulkJobs
     clock: Clock
     limits: Limits
     metrics: Metrics

@@ -1,4 +1,4 @@
-"""What people do to an execution: cancel, terminate, pause, resume, retry. Each is journaled with who and why."""
+"""What people do to an execution: cancel, terminate, pause, resume, retry, rerun. Each is journaled with who and why."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from tenuto.api import shapes
-from tenuto.api.bodies import read_who
+from tenuto.api.bodies import read_rerun, read_who
 from tenuto.api.call import Call, answer
 from tenuto.api.routing import Handler, Reply, Route
 from tenuto.core.state import State
 from tenuto.core.view import document
 from tenuto.ports.host import Host, Who
-from tenuto.wire.requests import ControlBody
+from tenuto.wire.requests import ControlBody, RerunBody
 
 TAG = "Control"
 
@@ -53,13 +53,23 @@ def _route(
     )
 
 
+async def rerun(call: Call) -> Response:
+    """Start a new execution that does one of its steps, and all after it, again."""
+    wish, who = read_rerun(await call.read_json())
+    started = await call.host.rerun(call.path["executionId"], wish, who)
+    where = {"location": f"/executions/{started.execution_id}"}
+    return answer({"executionId": started.execution_id}, 201 if started.created else 200, where)
+
+
+_WHERE = (("Location", "the new execution's path"),)
+
 ROUTES = (
     _route(
         "cancel",
         lambda host, execution_id, who: host.cancel(execution_id, who),
         "Cancel an execution",
-        "Running attempts are given up and nothing more starts.",
-        "it has ended, or is being cancelled",
+        "Running attempts are given up and nothing more starts; then its handlers and compensations run.",
+        "it has ended, is being cancelled, or its handlers or compensations run",
         is_end=True,
     ),
     _route(
@@ -89,5 +99,27 @@ ROUTES = (
         "Retry a failed execution",
         "Does failed critical steps, cancelled steps and everything after them again; the rest keeps its results.",
         "it has not failed",
+    ),
+    Route(
+        "POST",
+        "/executions/{executionId}/rerun",
+        rerun,
+        tag=TAG,
+        summary="Do an execution again from a step on",
+        description="A new execution, in which what came before that step is copied and not done again. This one is left "
+        "as it is, whatever its status. With an `executionId` of your own, the same call again answers the same execution.",
+        body=RerunBody,
+        replies=[
+            Reply(201, "started", shapes.StartedExecution, headers=_WHERE),
+            Reply(200, "this rerun had been started before", shapes.StartedExecution, headers=_WHERE),
+            Reply(404, "no such execution, step or version", shapes.ProblemDetails),
+            Reply(409, "the id was used for another request", shapes.ProblemDetails),
+            Reply(
+                429,
+                "too many executions are under way",
+                shapes.ProblemDetails,
+                headers=(("Retry-After", "seconds"),),
+            ),
+        ],
     ),
 )

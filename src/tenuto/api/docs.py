@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from tenuto import __version__
-from tenuto.api import admin, control, executions, live, schedules, webhooks, workflows
+from tenuto.api import admin, bulk, control, executions, live, schedules, steps, webhooks, workflows
 from tenuto.api.call import Call
 from tenuto.api.openapi import describe
 from tenuto.api.problems import KINDS
@@ -56,6 +56,8 @@ ALL_ROUTES = (
     *executions.ROUTES,
     *live.ROUTES,
     *control.ROUTES,
+    *steps.ROUTES,
+    *bulk.ROUTES,
     *schedules.ROUTES,
     *webhooks.ROUTES,
     *admin.ROUTES,

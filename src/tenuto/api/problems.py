@@ -38,6 +38,9 @@ DEFINITION_INVALID = Kind(
     400,
     "The workflow definition has problems; nothing of it was registered.",
 )
+FORBIDDEN = Kind(
+    "forbidden", "Forbidden", 403, "Whoever asks may not: not among the approvers, or with a wrong token."
+)
 NOT_FOUND = Kind("not-found", "Not found", 404, "There is nothing of that name.")
 METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", "Method not allowed", 405, "The path exists, the method does not; see `Allow`."
@@ -48,7 +51,10 @@ UNSUPPORTED_TYPE = Kind(
     "unsupported-media-type", "Unsupported media type", 415, "The body is not declared as JSON."
 )
 OVERLOADED = Kind(
-    "overloaded", "Too many requests", 429, "The server takes no more work just now; see `Retry-After`."
+    "overloaded",
+    "Too many requests",
+    429,
+    "The server, or the execution, takes no more just now; see `Retry-After`.",
 )
 INTERNAL = Kind("internal", "Internal error", 500, "A fault of the server; its log says more.")
 UNAVAILABLE = Kind(
@@ -61,6 +67,7 @@ UNAVAILABLE = Kind(
 KINDS = (
     INVALID,
     DEFINITION_INVALID,
+    FORBIDDEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     CONFLICT,
@@ -106,6 +113,8 @@ def response_of(error: Exception) -> Response:
         case errors.Invalid():
             kind = DEFINITION_INVALID if isinstance(error, errors.DefinitionInvalid) else INVALID
             return problem(kind, _summary(error), error.problems)
+        case errors.Forbidden():
+            return problem(FORBIDDEN, str(error))
         case errors.NotFound():
             return problem(NOT_FOUND, str(error))
         case errors.Conflict():

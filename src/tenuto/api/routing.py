@@ -19,6 +19,8 @@ from tenuto.api.problems import MethodRefused
 from tenuto.api.query import Parameter
 from tenuto.core.definition import ID_PATTERN
 from tenuto.errors import NotFound
+from tenuto.wire.bulk import JOB_ID
+from tenuto.wire.steps import INSTANCE_ID, SIGNAL_NAME
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -39,6 +41,9 @@ class Placeholder(NamedTuple):
 PLACEHOLDERS = {
     "workflowId": Placeholder("workflow", _VERSIONED_ID),
     "executionId": Placeholder("execution", _ID),
+    "stepId": Placeholder("step", re.compile(INSTANCE_ID)),
+    "signalName": Placeholder("signal", re.compile(SIGNAL_NAME)),
+    "jobId": Placeholder("bulk job", re.compile(JOB_ID)),
     "scheduleId": Placeholder("schedule", _ID),
     "backfillId": Placeholder("backfill", _ID),
     "messageId": Placeholder("dead webhook", re.compile(r"^[0-9]{1,18}$")),

@@ -126,12 +126,43 @@ class StartedExecution(Shape, kw_only=True):
     execution_id: str
 
 
+class Accepted(Shape, kw_only=True):
+    """What was said is on disk."""
+
+    accepted: Literal[True]
+
+
 class AttemptError(Shape, kw_only=True):
     """Why an attempt or a step failed."""
 
     type: Annotated[str, Meta(description="http.503, network, timeout, script, …")]
     message: str
     details: Any = UNSET
+
+
+class ItemCounts(Shape, kw_only=True):
+    """How far a map has come."""
+
+    total: int
+    succeeded: int
+    failed: int
+    running: int
+
+
+class ItemError(AttemptError, kw_only=True):
+    """Why an item of a map failed, and which step in it."""
+
+    index: int
+    step_id: str
+
+
+class GivenApproval(Shape, kw_only=True):
+    """One person's approval."""
+
+    by: str | None
+    comment: str | None
+    data: Any
+    at: Instant
 
 
 class StepResult(Shape, kw_only=True):
@@ -150,6 +181,33 @@ class StepResult(Shape, kw_only=True):
     waiting_for: str | UnsetType = UNSET
     waiting_until: Instant | UnsetType = UNSET
     next_attempt_at: Instant | UnsetType = UNSET
+    details: (
+        Annotated[dict[str, Any], Meta(description="what the wait needs to know: of an approval, its form …")]
+        | UnsetType
+    ) = UNSET
+    by: Annotated[str, Meta(description="the person who ended it")] | UnsetType = UNSET
+    cached: (
+        Annotated[bool, Meta(description="true: nothing was done, the result was kept from before")]
+        | UnsetType
+    ) = UNSET
+    items: Annotated[ItemCounts, Meta(description="of a map")] | UnsetType = UNSET
+    errors: Annotated[list[ItemError], Meta(description="of a map: tolerated failures")] | UnsetType = UNSET
+    rounds: Annotated[int, Meta(description="of a loop")] | UnsetType = UNSET
+    approvals: list[GivenApproval] | UnsetType = UNSET
+
+
+class ParentLink(Shape, kw_only=True):
+    """The step that started this execution."""
+
+    execution_id: str
+    step_id: str
+
+
+class ForkLink(Shape, kw_only=True):
+    """The execution that this one is a rerun of, and from which step on."""
+
+    execution_id: str
+    from_step: str
 
 
 class ExecutionError(Shape, kw_only=True):
@@ -178,6 +236,12 @@ class ExecutionBrief(Shape, kw_only=True):
     cancelled_steps: list[str]
     tags: dict[str, str]
     priority: int
+    start_at: Annotated[Instant, Meta(description="when it begins, or began")] | UnsetType = UNSET
+    parent: ParentLink | UnsetType = UNSET
+    fork_of: ForkLink | UnsetType = UNSET
+    cancelled_by: str | UnsetType = UNSET
+    cancel_reason: str | UnsetType = UNSET
+    compensation: Literal["complete", "partial"] | UnsetType = UNSET
     error: ExecutionError | UnsetType = UNSET
 
 

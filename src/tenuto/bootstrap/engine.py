@@ -15,10 +15,13 @@ from tenuto.actions.decision import Decision
 from tenuto.actions.http_client import HttpCaller
 from tenuto.actions.json_data import NotJson, TooDeep, copy_json
 from tenuto.actions.registry import Registry
-from tenuto.api.bodies import read_start
+from tenuto.api.bodies import read_rerun, read_start
 from tenuto.bootstrap.settings import Settings, open_store
 from tenuto.core.definition import is_decision
+from tenuto.core.events import StepError
 from tenuto.core.graph import Node as StepNode
+from tenuto.core.inputs import Approve, Complete, RetryStep, Signal, SkipStep
+from tenuto.core.state import State
 from tenuto.core.view import document
 from tenuto.errors import ConfigurationError, Invalid, Problem
 from tenuto.observability.measured import MeasuredScripts, measured_delivery
@@ -29,6 +32,7 @@ from tenuto.ports.schedules import ScheduleView
 from tenuto.ports.script import ScriptEngine
 from tenuto.ports.store import ExecutionQuery, Store
 from tenuto.ports.telemetry import Silent, Telemetry
+from tenuto.runtime.bulk import LocalBulk
 from tenuto.runtime.children import HostChildren
 from tenuto.runtime.clock import SystemClock
 from tenuto.runtime.delivery import HttpDelivery
@@ -41,6 +45,7 @@ from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.engine import QuickJsEngine
 from tenuto.scripting.request import Limits as ScriptLimits
 from tenuto.wire.schedules import read_schedule
+from tenuto.wire.steps import BY_HAND
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,6 +96,7 @@ class Engine:
         self._store: Store | None = None
         self._node: Node | None = None
         self._schedules: LocalSchedules | None = None
+        self._bulk: LocalBulk | None = None
         self.clock: Clock = SystemClock()
         self.telemetry: Telemetry = Silent()
 
@@ -143,6 +149,14 @@ class Engine:
         assert self._schedules is not None, "an open engine has schedules"
         return self._schedules
 
+    @property
+    def bulk(self) -> LocalBulk:
+        """What does a verb to many executions in an open engine. Raises ConfigurationError when it is not open."""
+        if self._bulk is None:
+            self._open_node()
+        assert self._bulk is not None, "an open engine has bulk jobs"
+        return self._bulk
+
     async def open(self) -> None:
         """Open the store, take up what had not ended, register what is waiting. Raises StoreError, DefinitionInvalid."""
         if self._node is not None:
@@ -174,12 +188,17 @@ class Engine:
             schedules = LocalSchedules(shelf=StoreShelf(store), host=node, clock=self.clock)
             self._schedules = schedules
             await schedules.open()
+            self._bulk = LocalBulk(store=store, host=node, clock=self.clock)
+            await self._bulk.open()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Stop: running attempts get the grace period, all they said is written, nothing is lost."""
+        bulk, self._bulk = self._bulk, None
+        if bulk is not None:
+            await bulk.close()
         schedules, self._schedules = self._schedules, None
         if schedules is not None:
             await schedules.close()
@@ -238,23 +257,24 @@ class Engine:
         execution_id: str | None = None,
         idempotency_key: str | None = None,
         tags: Mapping[str, str] | None = None,
+        start_at: int | None = None,
     ) -> str:
-        """Start an execution and answer its id once it is on disk. `workflow_id` may name a version as `id@2`. Raises
-        NotFound, Invalid, Conflict."""
+        """Start an execution and answer its id once it is on disk. `workflow_id` may name a version as `id@2`; with
+        `start_at` (ms since the epoch) it begins then. Raises NotFound, Invalid, Conflict."""
         given = {
             "workflowId": workflow_id,
             "context": dict(context or {}),
             "version": version,
             "executionId": execution_id,
             "tags": dict(tags or {}),
+            "startAt": start_at,
         }
         document = {name: _own(name, value) for name, value in given.items() if value is not None}
         return (await self._open_node().start(read_start(document, idempotency_key))).execution_id
 
     async def wait(self, execution_id: str, timeout_ms: int = 86_400_000) -> dict[str, Any]:
         """The execution's document once it has ended, or as it stands when the time is up. Raises NotFound."""
-        state = await self._open_node().wait(execution_id, timeout_ms)
-        return document(state, self.clock.now())
+        return self._document(await self._open_node().wait(execution_id, timeout_ms))
 
     async def execute(
         self, workflow_id: str, context: Mapping[str, Any] | None = None, **options: Any
@@ -264,22 +284,143 @@ class Engine:
 
     async def get(self, execution_id: str) -> dict[str, Any]:
         """The execution's document now. Raises NotFound."""
-        return document(await self._open_node().read(execution_id), self.clock.now())
+        return self._document(await self._open_node().read(execution_id))
 
     async def list(self, workflow_id: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
         """Executions, newest first, without contexts and results."""
         query = ExecutionQuery(workflow_id=workflow_id, limit=limit)
         return (await self._open_node().list_executions(query))[0]
 
-    async def cancel(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
-        """Give up what runs, start nothing more. Raises NotFound, Conflict."""
-        state = await self._open_node().cancel(execution_id, Who(None, reason))
+    async def cancel(
+        self, execution_id: str, reason: str | None = None, *, by: str | None = None
+    ) -> dict[str, Any]:
+        """Give up what runs, start nothing more; handlers and compensations run. Raises NotFound, Conflict."""
+        return self._document(await self._open_node().cancel(execution_id, Who(by, reason)))
+
+    async def terminate(
+        self, execution_id: str, reason: str | None = None, *, by: str | None = None
+    ) -> dict[str, Any]:
+        """End at once, whatever the state. Raises NotFound, Conflict."""
+        return self._document(await self._open_node().terminate(execution_id, Who(by, reason)))
+
+    async def pause(
+        self, execution_id: str, reason: str | None = None, *, by: str | None = None
+    ) -> dict[str, Any]:
+        """Start nothing until resumed. Raises NotFound, Conflict."""
+        return self._document(await self._open_node().pause(execution_id, Who(by, reason)))
+
+    async def resume(
+        self, execution_id: str, reason: str | None = None, *, by: str | None = None
+    ) -> dict[str, Any]:
+        """Go on after a pause. Raises NotFound, Conflict."""
+        return self._document(await self._open_node().resume(execution_id, Who(by, reason)))
+
+    async def retry(
+        self, execution_id: str, reason: str | None = None, *, by: str | None = None
+    ) -> dict[str, Any]:
+        """Do the failed part of a failed execution again. Raises NotFound, Conflict."""
+        return self._document(await self._open_node().retry(execution_id, Who(by, reason)))
+
+    async def rerun(
+        self,
+        execution_id: str,
+        from_step: str,
+        *,
+        context: Mapping[str, Any] | None = None,
+        version: int | None = None,
+        new_id: str | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> str:
+        """Start a new execution that does `from_step` and all after it again and copies the rest, and answer its id.
+        Raises NotFound, Invalid, Conflict."""
+        given = {
+            "fromStep": from_step,
+            "context": None if context is None else dict(context),
+            "version": version,
+            "executionId": new_id,
+            "by": by,
+            "reason": reason,
+        }
+        wish, who = read_rerun({name: _own(name, v) for name, v in given.items() if v is not None})
+        return (await self._open_node().rerun(execution_id, wish, who)).execution_id
+
+    # -- signals and steps ------------------------------------------------------------------------------------
+
+    async def signal(
+        self,
+        execution_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        by: str | None = None,
+    ) -> None:
+        """Send a message to the step that waits, or will wait, for that name; it is on disk when this returns. Raises
+        NotFound, Invalid, Conflict, Overloaded."""
+        given = Signal(name, _own("payload", payload), idempotency_key, by)
+        await self._open_node().signal(execution_id, given)
+
+    async def approve(
+        self, execution_id: str, step_id: str, by: str, *, comment: str | None = None, data: Any = None
+    ) -> dict[str, Any]:
+        """Approve of what an approval step asks. Raises NotFound, Invalid (its form), Forbidden, Conflict."""
+        return await self._act(execution_id, Approve(step_id, by, True, comment, _own("data", data)))
+
+    async def reject(
+        self, execution_id: str, step_id: str, by: str, *, comment: str | None = None, data: Any = None
+    ) -> dict[str, Any]:
+        """Reject what an approval step asks. Raises NotFound, Forbidden, Conflict."""
+        return await self._act(execution_id, Approve(step_id, by, False, comment, _own("data", data)))
+
+    async def complete_step(
+        self,
+        execution_id: str,
+        step_id: str,
+        result: Any = None,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> dict[str, Any]:
+        """Have a step that has not ended succeed with that result. Raises NotFound, Conflict."""
+        return await self._act(execution_id, Complete(step_id, _own("result", result), None, by, reason))
+
+    async def fail_step(
+        self,
+        execution_id: str,
+        step_id: str,
+        message: str,
+        *,
+        error_type: str = BY_HAND,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> dict[str, Any]:
+        """Have a step that has not ended fail. Raises NotFound, Conflict."""
+        return await self._act(
+            execution_id, Complete(step_id, None, StepError(error_type, message), by, reason)
+        )
+
+    async def skip_step(
+        self, execution_id: str, step_id: str, *, by: str | None = None, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Have a step that has not ended skipped, and what comes only after it. Raises NotFound, Conflict."""
+        return await self._act(execution_id, SkipStep(step_id, by, reason))
+
+    async def retry_step(
+        self, execution_id: str, step_id: str, *, by: str | None = None, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Have a step tried again now. Raises NotFound, Conflict."""
+        return await self._act(execution_id, RetryStep(step_id, by, reason))
+
+    async def _act(
+        self, execution_id: str, given: Approve | Complete | SkipStep | RetryStep
+    ) -> dict[str, Any]:
+        return self._document(await self._open_node().act(execution_id, given))
+
+    def _document(self, state: State) -> dict[str, Any]:
         return document(state, self.clock.now())
 
-    async def retry(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
-        """Do the failed part of a failed execution again. Raises NotFound, Conflict."""
-        state = await self._open_node().retry(execution_id, Who(None, reason))
-        return document(state, self.clock.now())
+    # -- schedules --------------------------------------------------------------------------------------------
 
     async def schedule(self, schedule_id: str, schedule: Mapping[str, Any]) -> ScheduleView:
         """Keep a schedule (the JSON form, as a dict) in place of any that has the id. Raises Invalid."""

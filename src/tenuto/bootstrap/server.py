@@ -67,7 +67,13 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Engine, Application
     async with engine:
         yield (
             engine,
-            create_app(engine.node, schedules=engine.schedules, clock=engine.clock, metrics=metrics),
+            create_app(
+                engine.node,
+                schedules=engine.schedules,
+                bulk=engine.bulk,
+                clock=engine.clock,
+                metrics=metrics,
+            ),
         )
 
 

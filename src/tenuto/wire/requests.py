@@ -1,18 +1,22 @@
-"""The small request bodies: what starts an execution, and who asks for a control verb."""
+"""The small request bodies about whole executions: what starts one, who asks for a control verb, what to do again."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from tenuto.core.definition import ID_PATTERN, Id
 from tenuto.errors import Invalid, Problem
-from tenuto.wire.schema import Checker, Later
+from tenuto.wire.schema import Checker
 
 MAX_KEY = 255
-RESERVED = "start"
+LATEST = 10**14
+"""The last instant that a request may name: some time in the year 5138."""
+RESERVED = frozenset({"start", "bulk"})
+"""Ids that an execution cannot have, for these paths under /executions are calls of their own."""
 
 WorkflowName = Annotated[
     str,
@@ -23,6 +27,7 @@ WorkflowName = Annotated[
 ]
 B = TypeVar("B", bound="Body")
 Text = Annotated[str, Meta(max_length=1000)]
+Version = Annotated[int, Meta(ge=1, le=999_999_999)]
 
 
 class Body(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -34,10 +39,17 @@ class StartBody(Body, frozen=True, kw_only=True):
 
     workflow_id: WorkflowName
     context: dict[str, Any] = field(default_factory=dict)
-    version: Annotated[int, Meta(ge=1, le=999_999_999)] | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
     execution_id: Annotated[Id, Meta(description="an id of your own")] | UnsetType = UNSET
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     tags: Annotated[dict[Text, Text], Meta(max_length=100)] = field(default_factory=dict)
+    start_at: (
+        Annotated[
+            int,
+            Meta(ge=0, le=LATEST, description="when it begins (ms since the epoch); at once if that is past"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ControlBody(Body, frozen=True, kw_only=True):
@@ -47,26 +59,75 @@ class ControlBody(Body, frozen=True, kw_only=True):
     reason: Text | None = None
 
 
-_start = Checker(
-    msgspec.json.schema(StartBody),
-    Later(fields={"StartBody": frozenset({"startAt"})}, values={}),
-    {"workflow": "workflowId", "input": "context", "id": "executionId"},
-)
-_control = Checker(msgspec.json.schema(ControlBody), synonyms={"user": "by", "why": "reason"})
+class RerunBody(Body, frozen=True, kw_only=True):
+    """From which step on to do an execution again, as a new one."""
+
+    from_step: Annotated[Id, Meta(description="one of the workflow's own steps; it and all after it run")]
+    context: (
+        Annotated[dict[str, Any], Meta(description="another start context than the first execution had")]
+        | UnsetType
+    ) = UNSET
+    version: (
+        Annotated[Version, Meta(description="another version than that of the first execution")] | UnsetType
+    ) = UNSET
+    execution_id: Annotated[Id, Meta(description="an id of your own")] | UnsetType = UNSET
+    by: Text | None = None
+    reason: Text | None = None
+
+
+class Reader(Generic[B]):
+    """Reads documents as one type of body. `synonyms` maps what people write to what a field is called."""
+
+    def __init__(self, body_type: type[B], synonyms: Mapping[str, str] | None = None) -> None:
+        self._type = body_type
+        self._checker = Checker(msgspec.json.schema(body_type), synonyms=synonyms)
+
+    def __call__(self, document: object) -> B:
+        """The document as that type. Raises Invalid with every problem."""
+        try:
+            return msgspec.convert(document, self._type)
+        except msgspec.ValidationError:
+            problems = self._checker.problems(document)
+            if problems:
+                raise Invalid(problems) from None
+        return msgspec.convert(document, self._type, strict=False)  # 5.0 where a whole number stands
+
+
+WHO = {"user": "by", "why": "reason"}
+"""What people write for who asks and why."""
+
+_start = Reader(
+    StartBody, {"workflow": "workflowId", "input": "context", "id": "executionId", "at": "startAt", "runAt": "startAt"}
+)  # fmt: skip
+_rerun = Reader(
+    RerunBody, {"from": "fromStep", "step": "fromStep", "stepId": "fromStep", "input": "context", "id": "executionId", **WHO}
+)  # fmt: skip
+_control = Reader(ControlBody, WHO)
 
 
 def read_start_body(document: object) -> StartBody:
     """The document as a start. Raises Invalid with every problem."""
-    body = _read(document, StartBody, _start)
-    if body.execution_id == RESERVED:
-        message = f"An execution named `{RESERVED}` could not be read, for /executions/{RESERVED} starts one."
-        raise Invalid([Problem("executionId", "reserved", message)])
+    body = _start(document)
+    _check_id(body.execution_id)
+    return body
+
+
+def read_rerun_body(document: object) -> RerunBody:
+    """The document as a rerun. Raises Invalid with every problem."""
+    body = _rerun(document)
+    _check_id(body.execution_id)
     return body
 
 
 def read_control_body(document: object) -> ControlBody:
     """The document as who asks and why. Raises Invalid with every problem."""
-    return _read(document, ControlBody, _control)
+    return _control(document)
+
+
+def _check_id(execution_id: str | UnsetType) -> None:
+    if execution_id in RESERVED:
+        message = f"An execution named `{execution_id}` could not be read: /executions/{execution_id} is another call."
+        raise Invalid([Problem("executionId", "reserved", message)])
 
 
 def check_key(key: str) -> None:
@@ -86,14 +147,3 @@ def workflow_of(body: StartBody) -> tuple[str, int | None]:
         message = f"`version` says {version} but `workflowId` says {named}; name one of them."
         raise Invalid([Problem("version", "conflict", message)])
     return workflow_id, int(named)
-
-
-def _read(document: object, body_type: type[B], checker: Checker) -> B:
-    """The document as that type. Raises Invalid with every problem."""
-    try:
-        return msgspec.convert(document, body_type)
-    except msgspec.ValidationError:
-        problems = checker.problems(document)
-        if problems:
-            raise Invalid(problems) from None
-    return msgspec.convert(document, body_type, strict=False)  # 5.0 where a whole number stands
