@@ -43,7 +43,7 @@ class WorkflowRun:
 
     async def _start(self, request: ActionRequest, asked: _Asked) -> Outcome:
         step = request.instance_id or request.step_id
-        child = child_id(request.execution_id, step, request.generation)
+        child = child_id(request.execution_id, step, request.generation, request.tries)
         parent = ParentLink(request.execution_id, step, request.generation, request.depth + 1, asked.wait)
         try:
             end = await self._children.start_child(

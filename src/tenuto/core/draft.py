@@ -146,8 +146,6 @@ class Draft:
         """End the step by what a callback or a child said."""
         if report.error is None:
             self.succeed(step, inp.Succeeded(report.result), by=report.by)
-        elif step.node.spec.action == "workflow.run":
-            self.fail(step, report.error)  # another attempt would find the same execution
         else:
             self.retry_or_fail(step, inp.Failed(report.error), 0.0)
 

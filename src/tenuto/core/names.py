@@ -14,14 +14,25 @@ def step_key(execution_id: str, step: StepState) -> str:
     return f"{execution_id}/{step.id}/{step.generation}"
 
 
-def child_id(execution_id: str, step_id: str, generation: int) -> str:
-    """The id of the execution that a step starts: the same however often the start is attempted. Instance ids are
-    written with dots; what gets too long for an id ends in a hash of the whole."""
+def child_id(execution_id: str, step_id: str, generation: int, tries: int = 1) -> str:
+    """The id of the execution that a step starts: the same for an attempt and those made again because it was lost,
+    another for a further try (`tries`) after a failure. Instance ids are written with dots; what gets too long for an
+    id ends in a hash of the whole."""
     dotted = step_id.replace("][", ".").replace("[", ".").replace("]", "").replace(":", ".")
-    name = f"{execution_id}.{dotted}.{generation}"
+    name = f"{execution_id}.{dotted}.{generation}" + (f".{tries}" if tries > 1 else "")
     if len(name) <= _LONGEST:
         return name
     return f"{name[:95]}.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def tries_of(step: StepState) -> int:
+    """How many attempts of the step were made in this generation, those lost with their process not counted."""
+    return step.attempts - step.infra
+
+
+def own_child(execution_id: str, step: StepState) -> str:
+    """The id of the execution that the step's present attempt starts."""
+    return child_id(execution_id, step.id, step.generation, tries_of(step))
 
 
 def child_of(execution_id: str, step: StepState) -> str | None:
@@ -29,6 +40,8 @@ def child_of(execution_id: str, step: StepState) -> str | None:
     if step.node.spec.action != "workflow.run":
         return None
     if step.wait is None:
-        return child_id(execution_id, step.id, step.generation) if step.acting else None
+        params = step.node.spec.params
+        is_left = params.get("onParentClose") == "abandon" or params.get("wait") is False
+        return None if is_left or not step.acting else own_child(execution_id, step)
     details = step.wait.details or {}
     return details.get("child") if details.get("onParentClose", "cancel") == "cancel" else None

@@ -8,6 +8,7 @@ from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core.draft import Draft
 from tenuto.core.events import StepError
+from tenuto.core.names import own_child
 from tenuto.core.reset import to_redo_step
 from tenuto.core.state import Approvals, StepState
 
@@ -129,7 +130,7 @@ def child_ended(draft: Draft, given: inp.ChildEnded) -> None:
     report = ev.StepReported(step.id, given.result, error)
     if step.waiting_for == f"child:{given.child}":
         draft.end_by_report(step, report)
-    elif step.report is None and step.status in ("running", "retrying"):
+    elif step.acting and step.report is None and given.child == own_child(draft.state.execution_id, step):
         draft.emit(report)
 
 

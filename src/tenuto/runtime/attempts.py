@@ -23,7 +23,7 @@ from tenuto.core.inputs import (
     OutputComputed,
     Succeeded,
 )
-from tenuto.core.names import step_key
+from tenuto.core.names import step_key, tries_of
 from tenuto.core.state import LoopWork, State, StepState
 from tenuto.core.truth import is_truthy
 from tenuto.errors import Problem, ScriptFailed
@@ -185,6 +185,7 @@ class Performer:
                 timeout=plan.node.timeout,
                 instance_id=step.id,
                 generation=step.generation,
+                tries=tries_of(step),
                 depth=0 if state.parent is None else state.parent.depth,
             )
         )
