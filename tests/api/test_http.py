@@ -90,7 +90,10 @@ async def test_head_of_a_stream_does_not_stream(client: Client, chain: str) -> N
             "application/x-www-form-urlencoded",
             "The body is declared as a form, as curl -d does by itself; add -H 'Content-Type: application/json'.",
         ),
-        ("application/yaml", "YAML is not supported yet; send JSON with Content-Type: application/json."),
+        (
+            "application/toml",
+            "The body must be JSON with Content-Type: application/json, not application/toml.",
+        ),
         ("text/plain", "The body must be JSON with Content-Type: application/json, not text/plain."),
         ("application/json; charset=latin-1", "The body must be UTF-8, not latin-1."),
         ("", "The body must be JSON with Content-Type: application/json, not nothing."),
@@ -120,7 +123,7 @@ async def test_json_by_any_of_its_names_is_read(client: Client, declared: str | 
 async def test_a_compressed_body_is_refused(client: Client) -> None:
     reply = await client.post("/workflows", body=b"\x1f\x8b", headers=JSON | {"content-encoding": "gzip"})
     assert reply.status == 415
-    assert problem(reply)["detail"] == "Compressed bodies are not read; send the JSON as it is."
+    assert problem(reply)["detail"] == "Compressed bodies are not read; send the body as it is."
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Pure ASGI, with no middleware between the server and a handler: this is the path
 from __future__ import annotations
 
 from time import perf_counter
+from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -96,11 +97,19 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 def _find(scope: Scope) -> Found | Response:
+    segments = _quoted_segments(scope.get("raw_path") or b"")
     if scope["method"] == "OPTIONS":
-        allow = TABLE.allowed(scope["path"])
+        allow = TABLE.allowed(scope["path"], segments)
         if allow:
             return Response(status_code=204, headers={"allow": ", ".join(allow)})
-    return TABLE.find(scope["method"], scope["path"])
+    return TABLE.find(scope["method"], scope["path"], segments)
+
+
+def _quoted_segments(raw_path: bytes) -> tuple[str, ...] | None:
+    """The parts of a path in which a slash is quoted, which its decoded form no longer tells; None where none is."""
+    if b"%2F" not in raw_path and b"%2f" not in raw_path:
+        return None
+    return tuple(unquote(segment) for segment in raw_path.decode("latin-1").partition("?")[0].split("/"))
 
 
 def without_body(send: Send) -> Send:

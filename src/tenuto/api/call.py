@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -19,8 +20,15 @@ from tenuto.ports.clock import Clock
 from tenuto.ports.host import Host
 from tenuto.ports.schedules import Schedules
 from tenuto.wire.json import decode_json
+from tenuto.wire.yaml import decode_yaml
 
 _encode = msgspec.json.Encoder().encode
+
+YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+"""The first is the registered one."""
+
+MOST_AT_ONCE_BYTES = 20_000
+"""Larger YAML is not read on the event loop: that takes some microseconds per word."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +75,17 @@ class Call(Request):
         """The body, decoded. Raises Invalid, TooLarge, MediaTypeRefused."""
         return self._decode(await self.read_body(), unique_keys=unique_keys)
 
+    async def read_document(self) -> object:
+        """The body, JSON or YAML as it is declared, decoded; keys must be unique. Raises as `read_json`."""
+        if not is_yaml(self.find_header(b"content-type") or ""):
+            return await self.read_json(unique_keys=True)
+        body = await self.read_body(yaml_too=True)
+        limits = self.around.limits
+        bounds = {"max_bytes": limits.body_bytes, "max_depth": limits.json_depth}
+        if len(body) <= MOST_AT_ONCE_BYTES:
+            return decode_yaml(body, **bounds)
+        return await asyncio.to_thread(decode_yaml, body, **bounds)
+
     def _decode(self, body: bytes, *, unique_keys: bool = False) -> object:
         limits = self.around.limits
         return decode_json(
@@ -80,10 +99,10 @@ class Call(Request):
         body = await self.read_body()
         return self._decode(body) if body else None
 
-    async def read_body(self) -> bytes:
+    async def read_body(self, *, yaml_too: bool = False) -> bytes:
         """The body's bytes, never more than the limit. Raises TooLarge, MediaTypeRefused."""
         most = self.around.limits.body_bytes
-        self._check_head(most)
+        self._check_head(most, yaml_too)
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
@@ -109,28 +128,37 @@ class Call(Request):
                 return bytes(parts)
             message = await self._receive()
 
-    def _check_head(self, most: int) -> None:
+    def _check_head(self, most: int, yaml_too: bool) -> None:
         for key, value in self.scope["headers"]:
             if key == b"content-type":
                 if value != b"application/json":
-                    check_media_type(value.decode("latin-1"))
+                    check_media_type(value.decode("latin-1"), yaml_too=yaml_too)
             elif key == b"content-length":
                 if value.isdigit() and int(value[:20]) > most:
                     _refuse_size(most)
             elif key == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                raise MediaTypeRefused("Compressed bodies are not read; send the JSON as it is.")
+                raise MediaTypeRefused("Compressed bodies are not read; send the body as it is.")
 
 
-def check_media_type(declared: str) -> None:
-    """Accept JSON in UTF-8, by any of its media types. Raises MediaTypeRefused with what to send instead."""
+def is_yaml(declared: str) -> bool:
+    """Whether the media type is one of YAML's."""
+    return declared.partition(";")[0].strip().lower() in YAML_TYPES
+
+
+def check_media_type(declared: str, *, yaml_too: bool = False) -> None:
+    """Accept JSON in UTF-8, by any of its media types, and YAML where that is read. Raises MediaTypeRefused with what to
+    send instead."""
     media_type, _, rest = declared.partition(";")
     kind = media_type.strip().lower()
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    if is_json or (yaml_too and kind in YAML_TYPES):
         charset = rest.partition("charset=")[2].partition(";")[0].strip().strip('"').lower()
         if charset not in ("", "utf-8", "utf8", "us-ascii"):
             raise MediaTypeRefused(f"The body must be UTF-8, not {charset[:40]}.")
     elif "yaml" in kind:
-        raise MediaTypeRefused("YAML is not supported yet; send JSON with Content-Type: application/json.")
+        raise MediaTypeRefused(
+            f"Only definitions may be YAML ({YAML_TYPES[0]}); send JSON with Content-Type: application/json."
+        )
     elif kind == "application/x-www-form-urlencoded":
         raise MediaTypeRefused(
             "The body is declared as a form, as curl -d does by itself; add -H 'Content-Type: application/json'."

@@ -10,7 +10,19 @@ import msgspec
 from starlette.responses import Response
 
 from tenuto import __version__
-from tenuto.api import admin, bulk, control, executions, live, schedules, steps, webhooks, workflows
+from tenuto.api import (
+    admin,
+    bulk,
+    concurrency,
+    control,
+    executions,
+    live,
+    schedules,
+    steps,
+    variables,
+    webhooks,
+    workflows,
+)
 from tenuto.api.call import Call
 from tenuto.api.openapi import describe
 from tenuto.api.problems import KINDS
@@ -60,6 +72,8 @@ ALL_ROUTES = (
     *bulk.ROUTES,
     *schedules.ROUTES,
     *webhooks.ROUTES,
+    *concurrency.ROUTES,
+    *variables.ROUTES,
     *admin.ROUTES,
     *ROUTES,
 )

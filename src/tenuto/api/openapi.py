@@ -108,7 +108,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {"application/json": {"schema": schemas.of(route.body)}}
+        content = {media_type: {"schema": schemas.of(route.body)} for media_type in route.body_media_types}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     operation["responses"] = {str(reply.status): _response(reply, schemas) for reply in replies_of(route)}
     return operation

@@ -19,6 +19,7 @@ from tenuto.api.problems import MethodRefused
 from tenuto.api.query import Parameter
 from tenuto.core.definition import ID_PATTERN
 from tenuto.errors import NotFound
+from tenuto.ports.limits import MAX_KEY
 from tenuto.wire.bulk import JOB_ID
 from tenuto.wire.steps import INSTANCE_ID, SIGNAL_NAME
 
@@ -46,6 +47,8 @@ PLACEHOLDERS = {
     "jobId": Placeholder("bulk job", re.compile(JOB_ID)),
     "scheduleId": Placeholder("schedule", _ID),
     "backfillId": Placeholder("backfill", _ID),
+    "limitKey": Placeholder("key", re.compile(rf"^[^\x00-\x1f\x7f]{{1,{MAX_KEY}}}$")),
+    "variableName": Placeholder("variable", _ID),
     "messageId": Placeholder("dead webhook", re.compile(r"^[0-9]{1,18}$")),
 }
 
@@ -65,8 +68,8 @@ class Route:
     """One call of the API, with all that its description says of it."""
 
     __slots__ = (
-        "_queries", "body", "body_required", "default_query", "description", "handler", "header_parameters", "is_stream",
-        "method", "parameters", "path", "replies", "segments", "summary", "tag",
+        "_queries", "body", "body_media_types", "body_required", "default_query", "description", "handler",
+        "header_parameters", "is_stream", "method", "parameters", "path", "replies", "segments", "summary", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +86,7 @@ class Route:
         header_parameters: Sequence[Parameter] = (),
         body: Any = None,
         body_required: bool = True,
+        body_media_types: Sequence[str] = ("application/json",),
         is_stream: bool = False,
     ) -> None:
         self.method = method
@@ -97,6 +101,7 @@ class Route:
         self.default_query = query.defaults(parameters)
         self.body = body
         self.body_required = body_required
+        self.body_media_types = tuple(body_media_types)
         self.is_stream = is_stream
         self.segments = tuple(path.split("/"))
         self._queries: dict[bytes, dict[str, Any]] = {}
@@ -137,14 +142,15 @@ class Table:
             else:
                 self._fixed.setdefault(route.path, {})[route.method] = route
 
-    def find(self, method: str, path: str) -> Found:
-        """The route for this method and decoded path; HEAD finds GET. Raises NotFound, MethodRefused."""
+    def find(self, method: str, path: str, segments: tuple[str, ...] | None = None) -> Found:
+        """The route for this method and decoded path; HEAD finds GET. `segments` are the parts of a path in which slashes
+        were quoted. Raises NotFound, MethodRefused."""
         wanted = "GET" if method == "HEAD" else method
-        methods, values = self._look_up(path)
+        methods, values = self._look_up(path, segments)
         if wanted in methods:
             _check_ids(values)
             return Found(methods[wanted], values)
-        allow = self.allowed(path)
+        allow = _names_of(methods)
         if not allow:
             raise NotFound(f"There is nothing at {path[:200]}; GET /openapi.json lists every call.")
         listed = ", ".join(allow)
@@ -152,21 +158,18 @@ class Table:
             f"{method} is not possible here; {listed} {'are' if len(allow) > 1 else 'is'}.", listed
         )
 
-    def allowed(self, path: str) -> list[str]:
+    def allowed(self, path: str, segments: tuple[str, ...] | None = None) -> list[str]:
         """The methods that the path takes, OPTIONS among them; none where there is no such path."""
-        methods, _ = self._look_up(path)
-        if not methods:
-            return []
-        head = {"HEAD"} if "GET" in methods else set()
-        return sorted({*methods, *head, "OPTIONS"})
+        methods, _ = self._look_up(path, segments)
+        return _names_of(methods)
 
-    def _look_up(self, path: str) -> tuple[Methods, Mapping[str, str]]:
+    def _look_up(self, path: str, segments: tuple[str, ...] | None) -> tuple[Methods, Mapping[str, str]]:
         """The routes of a path by method, and the values of its placeholders. A fixed path hides what a pattern would
         match, as OpenAPI has it."""
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed, _NOTHING
-        segments = tuple(path.split("/"))
+        segments = segments or tuple(path.split("/"))
         for pattern, methods in self._patterns.get(len(segments), {}).items():
             values = _match(pattern, segments)
             if values is not None:
@@ -175,6 +178,13 @@ class Table:
 
 
 _NOTHING: Mapping[str, str] = {}
+
+
+def _names_of(methods: Methods) -> list[str]:
+    if not methods:
+        return []
+    head = {"HEAD"} if "GET" in methods else set()
+    return sorted({*methods, *head, "OPTIONS"})
 
 
 def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:

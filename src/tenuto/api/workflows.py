@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from tenuto.api import query, shapes
-from tenuto.api.call import Call, answer
+from tenuto.api.call import YAML_TYPES, Call, answer
 from tenuto.api.pictures import FORMATS, picture
 from tenuto.api.routing import Reply, Route
 from tenuto.core.definition import Definition
@@ -25,7 +25,7 @@ MOST_AT_ONCE_BYTES = 100_000
 
 async def register(call: Call) -> Response:
     """Keep a definition as a version; the same content again answers the version there is."""
-    registration = await call.host.register(await call.read_json(unique_keys=True))
+    registration = await call.host.register(await call.read_document())
     told = {
         "success": True,
         "workflowId": registration.workflow_id,
@@ -38,7 +38,7 @@ async def register(call: Call) -> Response:
 
 async def validate(call: Call) -> Response:
     """Check a definition, keep nothing."""
-    warnings = await call.host.validate(await call.read_json(unique_keys=True))
+    warnings = await call.host.validate(await call.read_document())
     return answer({"valid": True, "warnings": _warnings(warnings)})
 
 
@@ -106,6 +106,7 @@ def _warnings(warnings: list[Warning_]) -> list[dict[str, str]]:
 
 
 _VERSION = query.integer("version", "the version; the newest if not given", 1, 999_999_999)
+_JSON_OR_YAML = ("application/json", YAML_TYPES[0])
 _INVALID = Reply(400, "the definition has problems, all of them listed", shapes.ProblemDetails)
 
 ROUTES = (
@@ -113,7 +114,7 @@ ROUTES = (
         "POST", "/workflows", register, tag=TAG, summary="Register a workflow",
         description="Checks the definition as a whole. Other content for the same id makes the next version; the same "
         "content answers the version there is.",
-        body=Definition,
+        body=Definition, body_media_types=_JSON_OR_YAML,
         replies=[
             Reply(201, "a new version", shapes.Registered, headers=(("Location", "the version's path"),)),
             Reply(200, "the same content was there already", shapes.Registered,
@@ -123,6 +124,7 @@ ROUTES = (
     ),
     Route(
         "POST", "/workflows/validate", validate, tag=TAG, summary="Check a definition, keep nothing", body=Definition,
+        body_media_types=_JSON_OR_YAML,
         replies=[Reply(200, "no problems", shapes.Validated), _INVALID],
     ),
     Route(

@@ -48,7 +48,7 @@ def of_file(name: str, form: GraphFormat) -> str:
 
 def of_server(typed: str, form: GraphFormat, url: str) -> str:
     """The DAG of a registered workflow, or else of an execution. Raises NotFound."""
-    if Path(typed).suffix == ".json":
+    if Path(typed).suffix in (".json", ".yaml", ".yml"):
         raise NotFound(f"There is no file {typed}.")
     try:
         if typed != LATEST:

@@ -1,4 +1,5 @@
-"""What commands are given: JSON in an argument, in a file or on standard input; `key=value` pairs; durations."""
+"""What commands are given: JSON in an argument; JSON or YAML in a file or on standard input; `key=value` pairs;
+durations."""
 
 from __future__ import annotations
 
@@ -9,23 +10,40 @@ from typing import Any
 import typer
 
 from tenuto.cli.times import parse_duration, parse_instant
-from tenuto.errors import Invalid
+from tenuto.errors import Invalid, TooLarge
 
 
 def read_document(name: str) -> Any:
-    """The JSON in the file `name`, or on standard input for `-`. A file that cannot be read or is not JSON is a usage
-    error that says where."""
-    return _decoded(_content(name), "standard input" if name == "-" else name)
+    """The JSON, or YAML, in the file `name`, or on standard input for `-`. A file that cannot be read or is neither is a
+    usage error that says where."""
+    documents = read_documents(name)
+    if len(documents) != 1:
+        raise typer.BadParameter(f"{name}: expected one document, found {len(documents)}")
+    return documents[0][1]
+
+
+def read_documents(name: str) -> list[tuple[str, Any]]:
+    """All documents in a file (YAML may hold several), each with a name for people. As `read_document`."""
+    from tenuto.cli.sources import sources_of
+
+    try:
+        return [(source.name, source.document) for source in sources_of(name, read_content(name))]
+    except (Invalid, TooLarge) as error:
+        raise typer.BadParameter(f"{'standard input' if name == '-' else name}: {error}") from None
+
+
+def read_value(given: str, what: str) -> Any:
+    """Any JSON value: as it is, `@file` (JSON or YAML), or `-` for standard input."""
+    if given == "-" or given.startswith("@"):
+        return read_document(given.removeprefix("@"))
+    return _decoded(given.encode(), what)
 
 
 def read_context(given: str | None) -> dict[str, Any]:
     """The start context of `--context`: JSON as it is, `@file`, or `-` for standard input. Must be an object."""
     if given is None:
         return {}
-    if given == "-" or given.startswith("@"):
-        context = read_document(given.removeprefix("@"))
-    else:
-        context = _decoded(given.encode(), "--context")
+    context = read_value(given, "--context")
     if not isinstance(context, dict):
         raise typer.BadParameter("the context must be a JSON object, such as '{\"orderId\": 7}'")
     return context
@@ -58,7 +76,8 @@ def read_instant(given: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
-def _content(name: str) -> bytes:
+def read_content(name: str) -> bytes:
+    """The bytes of the file, or of standard input for `-`. A file that cannot be read is a usage error."""
     if name == "-":
         return sys.stdin.buffer.read()
     try:

@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 
 from tenuto import __version__
-from tenuto.cli import demo_command, executions, schedules, serve_command, verbs, workflows
+from tenuto.cli import (
+    apply,
+    demo_command,
+    executions,
+    limits,
+    schedules,
+    serve_command,
+    variables,
+    verbs,
+    workflows,
+)
 from tenuto.cli.exits import EXIT_HELP, Exit
 from tenuto.errors import Invalid, NotFound, TenutoError
 
@@ -67,6 +77,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     SERVER: {"serve": serve_command.serve, "demo": demo_command.demo},
     WORKFLOWS: {
         "register": workflows.register,
+        "apply": apply.apply,
         "validate": workflows.validate,
         "workflows": workflows.list_workflows,
         "graph": workflows.graph,
@@ -92,6 +103,8 @@ for _panel, _commands in COMMANDS.items():
         app.command(_name, rich_help_panel=_panel, context_settings=PASSED_ON.get(_name))(_command)
 
 app.add_typer(schedules.app, name="schedule", rich_help_panel=EXECUTIONS)
+app.add_typer(limits.app, name="limits", rich_help_panel=SERVER)
+app.add_typer(variables.app, name="vars", rich_help_panel=SERVER)
 
 
 def main() -> None:

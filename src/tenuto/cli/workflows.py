@@ -13,7 +13,9 @@ from tenuto.cli.options import DEFAULT_URL, Format, GraphFormat, Output, Url
 
 Files = Annotated[
     list[str],
-    typer.Argument(metavar="FILE...", help="Definitions in JSON; - is standard input.", show_default=False),
+    typer.Argument(
+        metavar="FILE...", help="Definitions in JSON or YAML; - is standard input.", show_default=False
+    ),
 ]
 
 
@@ -26,11 +28,11 @@ def register(files: Files, url: Url = DEFAULT_URL, output: Output = None) -> Non
     [dim]Example:[/dim]  tenuto register order-flow.json
     """
     from tenuto.cli.connection import connect
-    from tenuto.cli.inputs import read_document
+    from tenuto.cli.inputs import read_documents
     from tenuto.cli.output import chosen, complain, write, write_json
     from tenuto.client import ApiError
 
-    documents = [(name, read_document(name)) for name in files]
+    documents = [pair for name in files for pair in read_documents(name)]
     answers: list[dict[str, Any]] = []
     refused = False
     with connect(url) as client:
@@ -49,7 +51,7 @@ def register(files: Files, url: Url = DEFAULT_URL, output: Output = None) -> Non
                 write(f"{registered.workflow_id}@{registered.version} {change}")
                 _places("warning: ", registered.warnings)
     if chosen(output) is Format.JSON:
-        write_json(answers if len(files) > 1 else (answers[0] if answers else None))
+        write_json(answers if len(documents) > 1 else (answers[0] if answers else None))
     if refused:
         raise typer.Exit(Exit.FAILED)
 
@@ -72,13 +74,13 @@ def validate(
 
     Needs no server (but for --remote). Exits 1 if a definition has problems; warnings are shown and do not fail.
 
-    [dim]Example:[/dim]  tenuto validate workflows/*.json
+    [dim]Example:[/dim]  tenuto validate workflows/*.yaml
     """
     from tenuto.cli.checking import check_here, check_there
-    from tenuto.cli.inputs import read_document
+    from tenuto.cli.inputs import read_documents
     from tenuto.cli.output import chosen, complain, write, write_json
 
-    documents = [(name, read_document(name)) for name in files]
+    documents = [pair for name in files for pair in read_documents(name)]
     checks = check_there(documents, url) if remote else check_here(documents, app)
     form = chosen(output)
     if form is Format.JSON:

@@ -1,5 +1,7 @@
 """The Python client: everything the HTTP API does, from a program. Stands alone; it needs no server code."""
 
+from tenuto.client.administration import SharedLimit
+from tenuto.client.bulk import BulkError, BulkJob, BulkMatch
 from tenuto.client.client import DEFAULT_URL, Client
 from tenuto.client.errors import ApiError, ServerUnreachable
 from tenuto.client.results import (
@@ -24,6 +26,9 @@ __all__ = [
     "DEFAULT_URL",
     "ApiError",
     "Backfill",
+    "BulkError",
+    "BulkJob",
+    "BulkMatch",
     "Checked",
     "Client",
     "Doubt",
@@ -39,6 +44,7 @@ __all__ = [
     "ScheduleCounts",
     "ScheduledTime",
     "ServerUnreachable",
+    "SharedLimit",
     "Started",
     "StepError",
     "StepResult",

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
+from tenuto.client.administration import AdministrationCalls
+from tenuto.client.bulk import BulkCalls
 from tenuto.client.following import Following
 from tenuto.client.results import (
     Checked,
@@ -22,6 +24,7 @@ from tenuto.client.results import (
     Workflow,
 )
 from tenuto.client.schedules import ScheduleCalls
+from tenuto.client.steps import StepCalls, said
 from tenuto.client.transport import Transport, path
 
 DEFAULT_URL = "http://127.0.0.1:3000"
@@ -29,7 +32,7 @@ PATIENCE_MS = 30_000
 """How long a followed server may be away, as in a restart."""
 
 
-class Client(ScheduleCalls):
+class Client(StepCalls, BulkCalls, ScheduleCalls, AdministrationCalls):
     """Talks to one Tenuto server. Use it as `async with Client(url) as client`, or close it yourself.
 
     `timeout_ms` bounds each call (not event streams, and not the time a call is asked to wait); `headers` go out with
@@ -106,11 +109,19 @@ class Client(ScheduleCalls):
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Mapping[str, str] | None = None,
+        start_at: int | None = None,
     ) -> Started:
-        """Start an execution; it is on disk when this returns. The same `execution_id` or `idempotency_key` with the
-        same request answers what the first did; with another request it raises ApiError (409)."""
+        """Start an execution; it is on disk when this returns, and begins at once or at `start_at` (ms since the epoch).
+        The same `execution_id` or `idempotency_key` with the same request answers what the first did; with another
+        request it raises ApiError (409)."""
         body = _start_body(
-            workflow_id, context, version=version, executionId=execution_id, priority=priority, tags=tags
+            workflow_id,
+            context,
+            version=version,
+            executionId=execution_id,
+            priority=priority,
+            tags=tags,
+            startAt=start_at,
         )
         page = await self._page(
             "POST", path("executions", "start"), body=body, headers=_key_header(idempotency_key)
@@ -222,29 +233,38 @@ class Client(ScheduleCalls):
         """Why each unfinished step is not moving. Raises ApiError (404)."""
         return self._answer(Explanation, await self._get(path("executions", execution_id, "explain")))
 
-    async def cancel(self, execution_id: str, *, reason: str | None = None) -> Execution:
-        """Give up the steps in progress and start nothing else. Raises ApiError (404, 409)."""
-        return await self._ask(execution_id, "cancel", reason)
+    async def cancel(
+        self, execution_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> Execution:
+        """Give up the steps in progress and start nothing else; handlers and compensations run. Raises ApiError (404, 409)."""
+        return await self._ask(execution_id, "cancel", said(reason=reason, by=by))
 
-    async def terminate(self, execution_id: str, *, reason: str | None = None) -> Execution:
+    async def terminate(
+        self, execution_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> Execution:
         """End at once, whatever state it is in. Raises ApiError (404, 409)."""
-        return await self._ask(execution_id, "terminate", reason)
+        return await self._ask(execution_id, "terminate", said(reason=reason, by=by))
 
-    async def pause(self, execution_id: str, *, reason: str | None = None) -> Execution:
+    async def pause(
+        self, execution_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> Execution:
         """Start nothing new until resumed. Raises ApiError (404, 409)."""
-        return await self._ask(execution_id, "pause", reason)
+        return await self._ask(execution_id, "pause", said(reason=reason, by=by))
 
-    async def resume(self, execution_id: str, *, reason: str | None = None) -> Execution:
+    async def resume(
+        self, execution_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> Execution:
         """Go on after a pause. Raises ApiError (404, 409)."""
-        return await self._ask(execution_id, "resume", reason)
+        return await self._ask(execution_id, "resume", said(reason=reason, by=by))
 
-    async def retry(self, execution_id: str, *, reason: str | None = None) -> Execution:
+    async def retry(
+        self, execution_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> Execution:
         """Do what failed, and everything after it, again; the rest keeps its results. Only of a failed execution.
         Raises ApiError (404, 409)."""
-        return await self._ask(execution_id, "retry", reason)
+        return await self._ask(execution_id, "retry", said(reason=reason, by=by))
 
-    async def _ask(self, execution_id: str, verb: str, reason: str | None) -> Execution:
-        body = {} if reason is None else {"reason": reason}
+    async def _ask(self, execution_id: str, verb: str, body: Mapping[str, Any]) -> Execution:
         return self._answer(
             Execution, (await self._page("POST", path("executions", execution_id, verb), body=body)).data
         )

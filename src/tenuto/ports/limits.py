@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, Protocol
 
-MAX_LIMIT = 100_000
-"""The highest limit of a key."""
-
 MAX_KEY = 512
 """Characters of a key."""
 
