@@ -77,7 +77,7 @@ class Disk:
     async def commit(self, batch: Batch) -> None:
         await self._take_time()
         if self._chance(self.faults.crash_before):
-            self._die()
+            self.die()
             await asyncio.Event().wait()
         if self._chance(self.faults.commit_refused):
             raise StoreUnavailable("simulated: the disk is full")
@@ -85,13 +85,14 @@ class Disk:
         with self._world.watching():
             self._world.witness.saw(batch)
         if self._chance(self.faults.crash_after):
-            self._die()
+            self.die()
             await asyncio.Event().wait()
         if self._chance(self.faults.answer_lost):
             raise StoreUnavailable("simulated: the answer was lost")
         await self._take_time()
 
-    def _die(self) -> None:
+    def die(self) -> None:
+        """The process ends here and now."""
         self.is_dead = True
         self._world.crash()
 

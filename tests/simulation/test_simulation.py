@@ -44,7 +44,7 @@ def test_a_seed_that_broke_a_promise_once_breaks_none_now(seed: int) -> None:
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_the_simulation_finds_a_planted_bug(bug: str) -> None:
-    assert find_planted(bug, range(400)).seeds is not None, f"not found in 400 seeds: {bug}"
+    assert find_planted(bug, range(2_000)).seeds is not None, f"not found in 2,000 seeds: {bug}"
 
 
 def test_the_same_seed_does_the_same_thing() -> None:

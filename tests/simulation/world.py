@@ -20,7 +20,7 @@ from tenuto.core.graph import Node as StepNode
 from tenuto.core.inputs import Failed, Succeeded, Waiting
 from tenuto.core.state import State
 from tenuto.core.view import document
-from tenuto.errors import Conflict, NotFound, Overloaded, StoreError
+from tenuto.errors import Conflict, NotFound, Overloaded, StoreError, StoreUnavailable
 from tenuto.journal.fold import fold
 from tenuto.ports.action import Action, ActionRequest
 from tenuto.ports.host import StartRequest, Who
@@ -86,6 +86,7 @@ class World:
         self.node: Node | None = None
         self.peace = False
         self.crashes = 0
+        self.lives = 0  # still to come before peace
         self.broken: Broken | None = None
         rng = self.rng
         rough = rng.random() < 0.8
@@ -121,7 +122,12 @@ class World:
             rng=self.rng,
             new_id=self.new_id,
         )
-        await node.open()
+        try:
+            await node.open()
+        except StoreUnavailable:  # a server that cannot use its store at the start ends, and is started again
+            self.lives += 1
+            self.disk.die()
+            await asyncio.Event().wait()
         self.node = node
 
     def crash(self) -> None:
@@ -348,9 +354,10 @@ class World:
         }
         for execution_id, workflow_id in names.items():
             self.witness.cases[execution_id] = self.cases[workflow_id]
-        lives = self.rng.randint(1, 4)
-        for life in range(lives):
-            goes_on = life == lives - 1 and self.rng.random() < 0.5
+        self.lives = self.rng.randint(1, 4)
+        while self.lives > 0:
+            self.lives -= 1
+            goes_on = self.lives == 0 and self.rng.random() < 0.5
             await self._one_life(names, goes_on=goes_on)
         self.peace = True
         await self._last_life(names)
