@@ -109,6 +109,7 @@ async def test_large_data_wait_while_the_writer_reads_slowly(pipe: Pipe) -> None
     for job in jobs:
         pipe.send(load(job))
     for writes in range(1, 5):
+        pipe.send(load(small(2 + writes)))
         for _ in range(5):
             await turn()
         assert len(wire.writes) == writes
@@ -116,7 +117,7 @@ async def test_large_data_wait_while_the_writer_reads_slowly(pipe: Pipe) -> None
     wire.narrow = False
     for _ in range(5):
         await turn()
-    assert wire.jobs() == jobs
+    assert wire.jobs() == [*jobs, *[small(number) for number in range(3, 7)]]
 
 
 async def test_after_large_data_jobs_of_one_turn_go_together_again(pipe: Pipe) -> None:

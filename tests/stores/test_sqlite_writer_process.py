@@ -17,7 +17,9 @@ import uvloop
 
 from tenuto.errors import Conflict, Invalid, StoreUnavailable
 from tenuto.ports.store import ExecutionQuery, Record
+from tenuto.stores import sqlite_items, sqlite_reader
 from tenuto.stores.sqlite import SqliteStore
+from tenuto.stores.sqlite_connection import open_reader
 from tenuto.stores.sqlite_jobs import Commit, Refused
 from tenuto.stores.sqlite_process import WriterProcess, _read_outcome
 from tests.stores.contract import batch_of, definition, ended, item, message, new_execution, start
@@ -97,11 +99,13 @@ async def test_kills_while_large_items_are_on_their_way_leave_all_of_a_batch_or_
         for _ in range(rng.randrange(40)):
             await asyncio.sleep(0)
         _kill_and_see_dead(store)
-        has_record = len(await store.read_journal(key)) == seq
-        has_items = [item.data == blob for item in await store.items("vars", names=["latest"])] == [True]
-        assert len(await store.items("vars", prefix="at")) == seq - 1 - (not has_record)
-        assert has_items == has_record
-        found_at.add("before" if not has_record else "after")
+        connection = open_reader(store._opening)  # at once, so that no new writer has done it meanwhile
+        has_record = len(sqlite_reader.read_journal(connection, key, 0, 100)[0]) == seq
+        latest = sqlite_items.named(connection, "vars", ["latest"])
+        assert len(sqlite_items.starting(connection, "vars", "at", "", 100)) == seq - 1 - (not has_record)
+        connection.close()
+        assert (latest == [item("latest", blob)]) == has_record
+        found_at.add("after" if has_record else "before")
         await commit
         assert await store.items("vars", names=["latest"]) == [item("latest", blob)]
     assert [record.seq for record in await store.read_journal(key)] == list(range(1, 22))
