@@ -54,7 +54,14 @@ def start(
         typer.Option(metavar="KEY=VALUE", help="A tag; may be given again.", show_default=False),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(help="Kept and shown; it orders nothing yet.", show_default=False)
+        int | None,
+        typer.Option(help="Who gets shared slots first: -1000 to 1000, higher first.", show_default=False),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="Begin then, not now: 2026-11-01T09:30.", show_default=False
+        ),
     ] = None,
     url: Url = DEFAULT_URL,
     output: Output = None,
@@ -72,14 +79,21 @@ def start(
       ID=$(tenuto start order-flow)
     """
     from tenuto.cli.connection import workflow_on
-    from tenuto.cli.inputs import read_context, read_duration, read_tags
+    from tenuto.cli.inputs import read_context, read_duration, read_instant, read_tags
 
     given = read_context(context)
     tags = read_tags(tag) if tag else None
     timeout_ms = None if timeout is None else read_duration(timeout)
+    start_at = None if at is None else read_instant(at)
     with workflow_on(url, workflow) as (client, workflow_id, version):
         started = client.start(
-            workflow_id, given, version=version, execution_id=execution_id, priority=priority, tags=tags
+            workflow_id,
+            given,
+            version=version,
+            execution_id=execution_id,
+            priority=priority,
+            tags=tags,
+            start_at=start_at,
         )
         if watch:
             _watched(client, started.execution_id, output)
@@ -97,7 +111,7 @@ def list_executions(
     status: Annotated[
         str | None,
         typer.Option(
-            help="Only with these: running, paused, completed, failed, cancelled; several with commas.",
+            help="Only with these: pending, running, paused, completed, failed, cancelled; several with commas.",
             show_default=False,
         ),
     ] = None,

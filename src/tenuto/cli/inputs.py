@@ -60,6 +60,18 @@ def read_tags(given: list[str]) -> dict[str, str]:
     return tags
 
 
+def asker(by: str | None) -> str | None:
+    """Who asks: the name that was given, else that of the user who is logged in, if there is one."""
+    from getpass import getuser
+
+    if by is not None:
+        return by
+    try:
+        return getuser()
+    except (OSError, KeyError):  # as in a container that runs under a bare number
+        return None
+
+
 def read_duration(given: str) -> int:
     """Milliseconds of `30s`, `5m` …"""
     try:

@@ -16,11 +16,13 @@ import typer
 from tenuto import __version__
 from tenuto.cli import (
     apply,
+    bulk,
     demo_command,
     executions,
     limits,
     schedules,
     serve_command,
+    steps,
     variables,
     verbs,
     workflows,
@@ -94,6 +96,10 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "pause": verbs.pause,
         "resume": verbs.resume,
         "retry": verbs.retry,
+        "rerun": steps.rerun,
+        "signal": steps.signal,
+        "approve": steps.approve,
+        "reject": steps.reject,
     },
     TOOLS: {"bench": demo_command.bench, "version": show_version},
 }
@@ -102,6 +108,8 @@ for _panel, _commands in COMMANDS.items():
     for _name, _command in _commands.items():
         app.command(_name, rich_help_panel=_panel, context_settings=PASSED_ON.get(_name))(_command)
 
+app.add_typer(steps.app, name="step", rich_help_panel=EXECUTIONS)
+app.add_typer(bulk.app, name="bulk", rich_help_panel=EXECUTIONS)
 app.add_typer(schedules.app, name="schedule", rich_help_panel=EXECUTIONS)
 app.add_typer(limits.app, name="limits", rich_help_panel=SERVER)
 app.add_typer(variables.app, name="vars", rich_help_panel=SERVER)

@@ -71,6 +71,12 @@ Workflow = Annotated[
         show_default=False,
     ),
 ]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by", metavar="NAME", help="Who asks, if not the user you are logged in as.", show_default=False
+    ),
+]
 Reason = Annotated[
     str | None, typer.Option("--reason", help="Why; it is kept in the journal.", show_default=False)
 ]

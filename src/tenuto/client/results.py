@@ -100,6 +100,13 @@ class StepResult(Struct, kw_only=True, rename="camel"):
     waiting_for: str | None = None
     waiting_until: int | None = None
     next_attempt_at: int | None = None
+    details: dict[str, Any] | None = None
+    by: str | None = None
+    cached: bool = False
+    items: dict[str, int] | None = None
+    errors: list[dict[str, Any]] = []
+    rounds: int | None = None
+    approvals: list[dict[str, Any]] = []
 
 
 class ExecutionError(Struct, kw_only=True, rename="camel"):
@@ -132,6 +139,12 @@ class Execution(Answer, kw_only=True):
     error: ExecutionError | None = None
     tags: dict[str, str] = {}
     priority: int = 0
+    start_at: int | None = None
+    parent: dict[str, str] | None = None
+    fork_of: dict[str, str] | None = None
+    cancelled_by: str | None = None
+    cancel_reason: str | None = None
+    compensation: str | None = None
 
     @property
     def is_final(self) -> bool:
