@@ -112,7 +112,7 @@ def _step_queued(state: State, event: ev.StepQueued, at: int) -> None:
     _mark_begun(state, step, at)
     step.status = "queued"
     state.queued += 1
-    step.queued_at = at
+    step.since = at
     step.wake_at = None
     if step.node.queue_timeout:
         step.wake_at = at + step.node.queue_timeout
@@ -147,6 +147,7 @@ def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
     step = state.step(event.step)
     _stop_acting(state, step)
     step.status = "waiting"
+    step.since = at
     step.waiting_for = event.waiting_for
     step.wait = event
     step.wake_at = event.until
@@ -164,6 +165,7 @@ def _parked(state: State, event: ev.StepParked, at: int) -> None:
     _stop_acting(state, step)
     _stop_waiting(state, step)
     step.status = "waiting"
+    step.since = at
     step.waiting_for = "person"
     step.wake_at = None
     step.error = event.error
@@ -244,6 +246,7 @@ def _judged(state: State, event: ev.RoundJudged, at: int) -> None:
     step = state.step(event.step)
     _stop_acting(state, step)
     step.status = "waiting"
+    step.since = at
     step.waiting_for = "round"
     step.wake_at = event.next_at
     heappush(state.timers, (event.next_at, WAIT, step.slot))

@@ -135,8 +135,8 @@ Work = Frame | MapWork | LoopWork | Approvals
 
 
 class StepState:
-    """One step as it stands. Times in ms since the epoch; `wake_at` while retrying or waiting; `deadline` is the end of
-    `totalTimeout`. `acting` says that an attempt runs now (an open container runs without). `infra` counts interrupted
+    """One step as it stands. Times in ms since the epoch; `since` says when it was last queued or began to wait,
+    `wake_at` is there while queued, retrying or waiting; `deadline` is the end of `totalTimeout`. `acting` says that an attempt runs now (an open container runs without). `infra` counts interrupted
     attempts, `lost` those among them that went down with a crash. The counts are of incoming edges: undecided, live,
     blocked, and those whose source failed. `work` is what goes on inside, `wait` the fact that it waits, `report` what
     came before it waited, `by` the person who ended it."""
@@ -162,10 +162,10 @@ class StepState:
         "lost",
         "node",
         "not_taken",
-        "queued_at",
         "reason",
         "report",
         "result",
+        "since",
         "slot",
         "start_time",
         "status",
@@ -197,7 +197,7 @@ class StepState:
         self.caught = False
         self.start_time: int | None = None
         self.end_time: int | None = None
-        self.queued_at: int | None = None
+        self.since: int | None = None
         self.wake_at: int | None = None
         self.deadline: int | None = None
         self.waiting_for: str | None = None

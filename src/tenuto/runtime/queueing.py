@@ -75,7 +75,7 @@ class Queueing:
         spec = step.node.spec
         limits = [slots.limit for slots in spec.concurrency]
         priority = state.priority if spec.priority is UNSET else spec.priority
-        self.admission.ask_step(ticket, list(zip(keys, limits, strict=True)), priority, step.queued_at or 0)
+        self.admission.ask_step(ticket, list(zip(keys, limits, strict=True)), priority, step.since or 0)
 
     async def _ask_for_execution(self, live: Live) -> None:
         state, compiled = live.state, live.workflow.slot_keys
@@ -110,8 +110,9 @@ class Queueing:
             self.admission.ended(live.execution_id)
 
     def refused(self, live: Live, given: inp.Input) -> None:
-        """Slots that were granted and not taken go to others."""
-        if isinstance(given, inp.SlotsGranted):
+        """Slots that were granted and not taken go to others. They were taken if the attempt runs: then this is told a
+        second time, because the commit that took them lost its answer."""
+        if isinstance(given, inp.SlotsGranted) and not _uses(live.state, given):
             self.give_back(live, StepTicket(live.execution_id, given.step, given.generation))
 
     def give_back(self, live: Live, ticket: StepTicket) -> None:
@@ -123,6 +124,12 @@ class Queueing:
 
 def _waits(step: StepState, command: AcquireSlots) -> bool:
     return step.status == "queued" and step.generation == command.generation
+
+
+def _uses(state: State, ticket: StepTicket | inp.SlotsGranted) -> bool:
+    """Whether the step uses the slots of that ticket now."""
+    step = state.steps[ticket.step]
+    return step.generation == ticket.generation and step.acting
 
 
 def _needs(state: State, ticket: StepTicket) -> bool:
