@@ -49,6 +49,7 @@ def test_every_setting_has_a_flag(bare: Run, served: list[Settings]) -> None:
         "--script-workers": "3",
         "--script-timeout": "250ms",
         "--writer": "thread",
+        "--public-url": "https://tenuto.example/base/",
     }
     wanted = Settings(
         host="0.0.0.0",
@@ -61,6 +62,7 @@ def test_every_setting_has_a_flag(bare: Run, served: list[Settings]) -> None:
         script_workers=3,
         script_timeout=250,
         writer="thread",
+        public_url="https://tenuto.example/base",
     )
     assert bare("serve", *(word for pair in flags.items() for word in pair)).code == 0
     assert served == [wanted]
@@ -82,12 +84,13 @@ def test_every_setting_has_a_variable(
         "LOG_LEVEL": "error",
     }
     given |= {"LOG_FORMAT": "console", "SCRIPT_WORKERS": "1", "SCRIPT_TIMEOUT": "1s", "WRITER": "process"}
+    given |= {"PUBLIC_URL": "http://[::1]:8080"}
     for name, value in given.items():
         monkeypatch.setenv(f"TENUTO_{name}", value)
     assert bare("serve").code == 0
     assert {name.lower() for name in given} == set(Settings.__struct_fields__)
     assert msgspec.structs.astuple(served[0]) == (
-        "::1", 8080, "memory:", "a:b", 5000, "error", "console", 1, 1000, "process"
+        "::1", 8080, "memory:", "a:b", 5000, "error", "console", 1, 1000, "process", "http://[::1]:8080"
     )  # fmt: skip
 
 
@@ -114,7 +117,16 @@ def test_a_files_name_is_a_database_too(bare: Run, served: list[Settings], given
     assert served[0].database == url
 
 
-@pytest.mark.parametrize("flag", [["--grace", "10"], ["--port", "70000"], ["--script-workers", "0"]])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        ["--grace", "10"],
+        ["--port", "70000"],
+        ["--script-workers", "0"],
+        ["--public-url", "tenuto.example"],
+        ["--public-url", "https://tenuto.example/?a=1"],
+    ],
+)
 def test_a_setting_that_cannot_work_is_a_usage_error(
     bare: Run, served: list[Settings], flag: list[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -87,6 +88,15 @@ def serve(
         Writer,
         typer.Option(envvar="TENUTO_WRITER", help="Write to SQLite from a thread or a process of its own."),
     ] = Writer.PROCESS,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TENUTO_PUBLIC_URL",
+            metavar="URL",
+            help="How other systems reach this server, for the URLs they call back; else by host and port.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start a server.
 
@@ -115,6 +125,7 @@ def serve(
         script_workers=script_workers,
         script_timeout=read_duration(script_timeout),
         writer=writer.value,
+        public_url=_address(public_url),
     )
     run(settings, lambda url: _greet(url, settings.database))
 
@@ -124,6 +135,18 @@ def _database(given: str) -> str:
     if given.startswith("memory:") or "://" in given:
         return given
     return f"sqlite:///{quote(given)}"
+
+
+def _address(given: str | None) -> str | None:
+    """The address that others use, without a slash at its end; an empty one is none."""
+    if not given:
+        return None
+    if not re.match(r"https?://[^\s/?#]+(/[^\s?#]*)?$", given, re.IGNORECASE):
+        raise typer.BadParameter(
+            f"{given!r} is no address: write http:// or https://, a host, and what comes before the paths of the API",
+            param_hint="--public-url",
+        )
+    return given.rstrip("/")
 
 
 def _greet(url: str, database: str) -> None:
