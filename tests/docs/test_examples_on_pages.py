@@ -14,6 +14,7 @@ from tenuto.core.params import BUILT_IN
 from tenuto.ports.script import Script
 from tenuto.scripting.engine import QuickJsEngine
 from tenuto.wire.definitions import parse_definition
+from tenuto.wire.schedules import read_schedule
 from tests.docs.console import agree, examples_of, run
 from tests.docs.pages import PAGES, blocks_of, name_of
 from tests.docs.pictures import FOLDER, draw
@@ -34,12 +35,21 @@ def definition_of(block: str) -> Any:
     return {"id": "example", "steps": example if isinstance(example, list) else [example]}
 
 
+def is_schedule(block: str) -> bool:
+    """Whether the example says when a workflow is started, and not what one does."""
+    example = json.loads(block)
+    return isinstance(example, dict) and "workflowId" in example
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 async def test_every_json_example_is_a_workflow_that_can_be_registered(page: Path) -> None:
     scripts = QuickJsEngine(1)
     try:
         for block in blocks_of(page):
             if block.language == "json":
+                if is_schedule(block.text):
+                    read_schedule(json.loads(block.text))
+                    continue
                 parsed = parse_definition(definition_of(block.text), frozenset(BUILT_IN) | EXECUTORS)
                 assert [str(warning) for warning in parsed.warnings if "doubt" not in block.comment] == []
                 for path, kind, source in parsed.scripts:
