@@ -447,6 +447,7 @@ class Driver:
         live.is_new = False
         live.broken = False
         live.wake_at, live.status = row.wake_at, row.status
+        self.queueing.committed(live)  # as far as the commit took effect though its answer was lost
         if live.is_taken_up:
             self._go_on(live)
         else:
