@@ -302,6 +302,23 @@ def test_retry_after_a_timeout_does_again_what_was_given_up() -> None:
     assert run.state.context == {"c": 3, "a": 1, "b": 2}
 
 
+def test_a_cancel_takes_effect_while_the_output_is_computed() -> None:
+    run = Driven(step("a"), output="{{ context.a }}")
+    run.succeed("a")
+    assert run.state.output_requested
+    run.take(inp.Cancel())
+    assert run.state.status == "cancelled"
+    decision = decide(run.state, [inp.OutputComputed(1)], run.at)
+    assert (len(decision.refused), decision.events) == (1, [])
+
+
+def test_a_timeout_takes_effect_while_the_output_is_computed() -> None:
+    run = Driven(step("a"), output="{{ context.a }}", timeout=10)
+    run.succeed("a")
+    run.after(10)
+    assert (run.state.status, run.state.error and run.state.error.type) == ("failed", "timeout")
+
+
 def test_an_output_that_nobody_asked_for_is_refused() -> None:
     run = two_steps()
     decision = decide(run.state, [inp.OutputComputed(1)], run.at)

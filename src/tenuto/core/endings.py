@@ -30,12 +30,13 @@ class Ending(NamedTuple):
 def conclude(draft: Draft) -> bool:
     """Go on to the end if nothing is left to do. True if that began more steps."""
     state = draft.state
-    if state.open or state.is_terminal or state.status != "running" or state.output_requested:
+    if state.open or state.status != "running":
         return False
     ending = _how_it_ends(state)
     if ending is None:
-        draft.emit(ev.OutputRequested())
-        draft.decision.commands.append(ComputeOutput())
+        if not state.output_requested:
+            draft.emit(ev.OutputRequested())
+            draft.decision.commands.append(ComputeOutput())
         return False
     return go_on(draft, ending)
 
