@@ -23,8 +23,19 @@ _FieldProblem = tuple[str, str, str]
 
 _OF_MAPS = ("items", "item_name", "max_concurrency", "tolerated_failures")
 _OF_LOOPS = ("until", "every", "max_iterations")
-_OF_NESTED = ("params", "retry_policy", "timeout", "cache", "concurrency", "queue_timeout")
+_OF_NESTED = (
+    "params",
+    "retry_policy",
+    "timeout",
+    "cache",
+    "concurrency",
+    "queue_timeout",
+    "priority",
+    "output_schema",
+)
 """What says how an action is done, and so belongs to the steps that do one."""
+_OWN_SCHEMA = {"signal.wait": "schema", "approval": "form"}
+"""Actions whose result comes from outside, and the param that says what it must fit."""
 _FIELDS = {field.name: field for field in msgspec.structs.fields(StepSpec)}
 _DEFAULTS: dict[str, object] = {
     name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
@@ -52,6 +63,10 @@ def _check_kind(step: StepSpec) -> Iterator[_FieldProblem]:
         )
     if step.steps:
         yield from _check_container(step)
+    if step.action in _OWN_SCHEMA and step.output_schema is not UNSET:
+        own = _OWN_SCHEMA[step.action]
+        message = f"What `{step.action}` returns is checked where it comes in: give its params a `{own}`."
+        yield "outputSchema", "conflict", message
     if step.type in ("map", "loop") and not step.steps and is_decision(step):
         message = (
             f"A {step.type} does not branch; put the condition into its `steps`, or into a step after it."

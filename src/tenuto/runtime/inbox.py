@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 import msgspec
 import structlog
@@ -23,7 +24,13 @@ KIND = "inbox"
 AGAIN_S = 1.0
 """Seconds until what could not be delivered is tried again."""
 
+MOST_TRIES = 10
+"""So often a cancellation looks for its receiver."""
+
 PAGE = 1_000
+
+Fate = Literal["done", "again", "left"]
+"""What becomes of a letter: it needs no further delivery, is tried again soon, or after the next start."""
 
 
 class Letter(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +75,7 @@ class Inbox:
         self._give = give
         self._due: list[Item] = []
         self._news = asyncio.Event()
+        self._unfound: dict[str, int] = {}
 
     def put(self, items: Sequence[Item]) -> None:
         """These are on disk now."""
@@ -94,28 +102,37 @@ class Inbox:
             await self._news.wait()
             self._news.clear()
             due, self._due = self._due, []
-            results = await asyncio.gather(*(self._deliver(item) for item in due))
-            await self._take_away([item for item, is_done in zip(due, results, strict=True) if is_done])
-            failed = [item for item, is_done in zip(due, results, strict=True) if not is_done]
-            if failed:
-                await asyncio.sleep(AGAIN_S)
-                self.put(failed)
+            fates = await asyncio.gather(*(self._deliver(item) for item in due))
+            by_fate = list(zip(due, fates, strict=True))
+            await self._take_away([item for item, fate in by_fate if fate == "done"])
+            again = [item for item, fate in by_fate if fate == "again"]
+            if again:
+                asyncio.get_running_loop().call_later(AGAIN_S, self.put, again)
 
-    async def _deliver(self, item: Item) -> bool:
-        """Whether the letter needs no further delivery."""
+    async def _deliver(self, item: Item) -> Fate:
         assert item.data is not None, "what is stored has data"
         letter = _decode(item.data)
         try:
             await self._give(letter.to, letter.input)
-        except (NotFound, Conflict):
-            return True  # there is nobody to whom it means anything
+        except NotFound:
+            return self._not_found(item, letter)
+        except Conflict:
+            return "done"  # it means nothing there any more
         except StoreError as error:
             log.warning("letter_not_delivered", execution=letter.to, error=str(error))
-            return False
+            return "again"
         except Exception:  # one execution that cannot be decided keeps no other from its letters
             log.exception("letter_not_delivered", execution=letter.to)
-            return True
-        return True
+            return "left"
+        return "done"
+
+    def _not_found(self, item: Item, letter: Letter) -> Fate:
+        """A child whose start was given up with the step that made it may still come into being."""
+        tries = self._unfound.pop(item.name, 0) + 1
+        if letter.cancel is None or tries >= MOST_TRIES:
+            return "done"
+        self._unfound[item.name] = tries
+        return "again"
 
     async def _take_away(self, items: Sequence[Item]) -> None:
         gone = [Item(kind=KIND, name=item.name) for item in items if item.name]

@@ -44,11 +44,12 @@ from tenuto.runtime.large_results import read_whole, whole_records
 from tenuto.runtime.limits import Limits
 from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
+from tenuto.runtime.rehearsal.local import LocalRehearsals
 from tenuto.runtime.result_cache import ResultCache
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
 from tenuto.runtime.variables import Variables
-from tenuto.runtime.verbs import check_form, check_signal, rerun_of
+from tenuto.runtime.verbs import check_form, check_result, check_signal, fitting, rerun_of
 from tenuto.runtime.workflow import FindAction
 
 log = structlog.get_logger(__name__)
@@ -87,6 +88,7 @@ class Node:
         self._catalog = Catalog(store, clock, scripts, find_action, known_actions)
         self._inbox = Inbox(store, self._give)
         self.variables = Variables(store)
+        self.rehearsals = LocalRehearsals(self._catalog, scripts, find_action, lambda: self.variables.values)
         self._performer = Performer(
             clock, scripts, variables=lambda: self.variables.values, cache=ResultCache(store)
         )
@@ -126,8 +128,8 @@ class Node:
         await self.limits.open()
         self._callbacks = Callbacks(await load_key(self._store), self._settings.public_url)
         self._performer.callback_url = self._callbacks.url
-        await self._recover()
         await self._inbox.load()
+        await self._recover()
         self._background = [
             asyncio.create_task(self._sleeper.watch()),
             asyncio.create_task(self._sweep()),
@@ -454,6 +456,8 @@ class Node:
         live = await self._load(execution_id)
         if live is None:
             state = await self.read(execution_id)
+            if given.key is not None and (given.name, given.key) in state.rare.signal_keys:
+                return  # sent again because its answer was lost
             raise Conflict(f"execution {execution_id!r} takes no signals: it is {state.status}")
         check_signal(live.state.graph, given)
         await self._ask(live, given, f"take the signal {given.name!r}")
@@ -468,13 +472,18 @@ class Node:
             raise NotFound(f"workflow {live.state.workflow_id!r} has no step {given.step!r}")
         if isinstance(given, inp.Approve):
             check_form(live.state, given)
+        elif isinstance(given, inp.Complete):
+            check_result(live.workflow, live.state, given)
         return await self._ask(live, given, f"have step {given.step!r} {_DONE[type(given)]}")
 
     async def _give(self, execution_id: str, given: inp.Input) -> None:
         """What another execution says. Raises NotFound, Conflict, StoreError."""
         live = await self._load(execution_id)
-        if live is not None:
-            await self._ask(live, given, "be told")
+        if live is None:
+            return
+        if isinstance(given, inp.ChildEnded):
+            given = fitting(live.workflow, live.state, given)
+        await self._ask(live, given, "be told")
 
     def _cancel_for_another(self, execution_id: str, reason: str) -> None:
         self._inbox.put_now(execution_id, inp.Cancel(None, reason))
@@ -607,7 +616,7 @@ _DONE: dict[type[Any], str] = {
 
 def _digest(request: StartRequest) -> str:
     """What tells a repeated start from another: everything it asks for, whatever the order of keys."""
-    asked = (
+    asked: tuple[Any, ...] = (
         request.workflow_id,
         request.version,
         request.execution_id,
@@ -616,4 +625,6 @@ def _digest(request: StartRequest) -> str:
         request.tags,
         request.start_at,
     )
+    if request.fork_of is not None:
+        asked += ((request.fork_of.execution_id, request.fork_of.from_step),)
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

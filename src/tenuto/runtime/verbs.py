@@ -9,11 +9,13 @@ from typing import Any
 
 from tenuto.core.events import ForkLink, StepCopied
 from tenuto.core.graph import Graph
-from tenuto.core.inputs import Approve, Signal
+from tenuto.core.inputs import Approve, ChildEnded, Complete, Signal
 from tenuto.core.reset import to_run_from
 from tenuto.core.state import State, StepState
 from tenuto.errors import Invalid, NotFound, Problem
 from tenuto.ports.host import Rerun, StartRequest, Who
+from tenuto.runtime.attempts import misfit
+from tenuto.runtime.workflow import Workflow
 from tenuto.wire.json_schema import compile_schema
 
 
@@ -42,6 +44,26 @@ def check_form(state: State, given: Approve) -> None:
         problems = compile_schema(form).problems(given.data, ("data",))
         if problems:
             raise Invalid(problems)
+
+
+def check_result(workflow: Workflow, state: State, given: Complete) -> None:
+    """Raise Invalid where a result given from outside does not fit the `outputSchema` of its step."""
+    step = state.find_step(given.step)
+    if step is not None and given.error is None:
+        schema = workflow.plans[step.node.number].output_schema
+        problems = [] if schema is None else schema.problems(given.result, ("result",))
+        if problems:
+            raise Invalid(problems)
+
+
+def fitting(workflow: Workflow, state: State, given: ChildEnded) -> ChildEnded:
+    """The end of a child, as a failure where its output does not fit the `outputSchema` of the step."""
+    step = state.find_step(given.step)
+    if step is None or given.error is not None:
+        return given
+    schema = workflow.plans[step.node.number].output_schema
+    problems = [] if schema is None else schema.problems(given.result, ("result",))
+    return given._replace(result=None, error=misfit(problems)) if problems else given
 
 
 def rerun_of(state: State, wish: Rerun, graph: Graph, who: Who) -> StartRequest:
