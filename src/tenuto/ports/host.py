@@ -13,6 +13,7 @@ from tenuto.core.state import State
 from tenuto.core.validate import Warning_
 from tenuto.ports.callbacks import Callbacks
 from tenuto.ports.limits import Limits, Variables
+from tenuto.ports.rehearsals import Rehearsals
 from tenuto.ports.store import ExecutionQuery, OutboxMessage, WorkflowVersion
 
 
@@ -84,6 +85,10 @@ class Host(Protocol):
     @property
     def variables(self) -> Variables:
         """What all workflows read as `vars`."""
+
+    @property
+    def rehearsals(self) -> Rehearsals:
+        """Workflows played with made-up outcomes."""
 
     @property
     def callbacks(self) -> Callbacks:
