@@ -1,4 +1,5 @@
-"""Golden journals on disk: `<name>.jsonl` (a record a line), `<name>.definition.json` and `<name>.document.json`."""
+"""Golden journals on disk: `<name>.jsonl` (a record a line), `<name>.definition.json`, `<name>.document.json`, and
+`<name>.blobs.json` where data is stored apart."""
 
 from __future__ import annotations
 
@@ -20,7 +21,13 @@ def names() -> list[str]:
 def load(name: str) -> Recording:
     """One golden journal."""
     records = (FOLDER / f"{name}.jsonl").read_bytes().splitlines()
-    return Recording(_read(f"{name}.definition.json"), records, _read(f"{name}.document.json"))
+    blobs = _read(f"{name}.blobs.json") if (FOLDER / f"{name}.blobs.json").exists() else {}
+    return Recording(
+        _read(f"{name}.definition.json"),
+        records,
+        _read(f"{name}.document.json"),
+        {digest: msgspec.json.encode(data) for digest, data in blobs.items()},
+    )
 
 
 def save(name: str, recording: Recording) -> bool:
@@ -30,6 +37,8 @@ def save(name: str, recording: Recording) -> bool:
         return False
     _write(f"{name}.definition.json", recording.definition)
     _write(f"{name}.document.json", recording.document)
+    if recording.blobs:
+        _write(f"{name}.blobs.json", {name: msgspec.Raw(data) for name, data in recording.blobs.items()})
     journal.write_bytes(b"".join(record + b"\n" for record in recording.records))
     return True
 

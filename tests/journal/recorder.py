@@ -13,25 +13,36 @@ from tenuto.core.events import StepError
 from tenuto.core.graph import compile_graph
 from tenuto.core.state import State, next_wake
 from tenuto.core.view import document
-from tenuto.journal.codec import encode
+from tenuto.runtime.large_results import INLINE_LIMIT, encode_record
 
 START = 1_800_000_000_000
 """2027-01-15T08:00:00Z"""
 
 
 class Recording(NamedTuple):
-    """What is kept of a scenario: the definition, one record a decision, and what the execution then looked like."""
+    """What is kept of a scenario: the definition, one record a decision, what the execution then looked like, and, by
+    name, the data that is stored apart from its journal."""
 
     definition: dict[str, Any]
     records: list[bytes]
     document: dict[str, Any]
+    blobs: dict[str, bytes]
 
 
 class Recorder:
-    """One execution of the definition; every decision becomes a record. Times in ms."""
+    """One execution of the definition; every decision becomes a record, from which data of more than `inline_limit`
+    bytes is set apart. Times in ms."""
 
-    def __init__(self, definition: dict[str, Any], start: inp.Start | None = None) -> None:
+    def __init__(
+        self,
+        definition: dict[str, Any],
+        start: inp.Start | None = None,
+        *,
+        inline_limit: int = INLINE_LIMIT,
+    ) -> None:
         self.definition = definition
+        self.inline_limit = inline_limit
+        self.blobs: dict[str, bytes] = {}
         self.state = State(compile_graph(msgspec.convert(definition, Definition)))
         self.records: list[bytes] = []
         self.now = START
@@ -43,7 +54,9 @@ class Recorder:
         decision = decide(self.state, inputs, self.now, hold=hold)
         assert decision.events, "a scenario has no inputs that change nothing"
         assert not decision.refused, decision.refused
-        self.records.append(encode(self.now, decision.events))
+        record, apart = encode_record(self.now, decision.events, self.inline_limit)
+        self.records.append(record)
+        self.blobs |= {item.name: item.data or b"" for item in apart}
         self.state.seq += 1
 
     def succeed(self, step_id: str, result: Any = None, chosen: list[str] | None = None) -> None:
@@ -55,11 +68,15 @@ class Recorder:
         error = StepError(error_type, f"{step_id} is out of order", details)
         self.end(step_id, inp.Failed(error, **fields))
 
-    def end(self, step_id: str, outcome: inp.Outcome | inp.ConditionFalse) -> None:
-        """The running attempt of the step ended so."""
-        index = self.state.graph.index[step_id]
-        step = self.state.steps[index]
-        self.take(inp.AttemptEnded(index, step.attempts, step.generation, outcome))
+    def end(self, step_id: str, outcome: inp.Ending) -> None:
+        """The running attempt of the step (instance id) ended so."""
+        step = self.state.step(step_id)
+        self.take(inp.AttemptEnded(step.slot, step.attempts, step.generation, outcome))
+
+    def grant(self, step_id: str) -> None:
+        """The step's next attempt has its slots."""
+        step = self.state.step(step_id)
+        self.take(inp.SlotsGranted(step.slot, step.generation))
 
     def lose(self, *, counted: bool = True) -> None:
         """The process is gone, with all that ran; a graceful stop is not counted."""
@@ -78,4 +95,4 @@ class Recorder:
 
     def recording(self) -> Recording:
         """All of it, seen at the instant of the last decision."""
-        return Recording(self.definition, self.records, document(self.state, self.now))
+        return Recording(self.definition, self.records, document(self.state, self.now), self.blobs)

@@ -136,10 +136,11 @@ Work = Frame | MapWork | LoopWork | Approvals
 
 class StepState:
     """One step as it stands. Times in ms since the epoch; `since` says when it was last queued or began to wait,
-    `wake_at` is there while queued, retrying or waiting; `deadline` is the end of `totalTimeout`. `acting` says that an attempt runs now (an open container runs without). `infra` counts interrupted
-    attempts, `lost` those among them that went down with a crash. The counts are of incoming edges: undecided, live,
-    blocked, and those whose source failed. `work` is what goes on inside, `wait` the fact that it waits, `report` what
-    came before it waited, `by` the person who ended it."""
+    `wake_at` is there while queued, retrying or waiting; `deadline` is the end of `totalTimeout`. `acting` says that an
+    attempt runs now (an open container runs without). `infra` counts interrupted attempts, `lost` those among them that
+    went down with a crash. The counts are of incoming edges: undecided, live, blocked, and those whose source failed.
+    `work` is what goes on inside, `wait` the fact that it waits, `report` what came before it waited, `by` the person
+    who ended it."""
 
     __slots__ = (
         "acting",

@@ -4,18 +4,19 @@ as plain JSON data; nothing here changes or decides anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec import UNSET
 
 from tenuto.core.events import StepError
-from tenuto.core.state import Approvals, LoopWork, MapWork, State, StepState, Work
+from tenuto.core.looks import Look, looks, static_step
+from tenuto.core.spots import Spot, spots
+from tenuto.core.state import Approvals, Frame, LoopWork, MapWork, State, StepState, Work, frames_in
 
 MOST_NESTED = 1_000
-"""So many nested steps a document shows at most."""
-
-IN_PROGRESS = frozenset({"queued", "running", "retrying", "waiting"})
-"""Step statuses between the first attempt and the end."""
+"""So many steps of items and rounds a document shows at most."""
 
 
 def document(state: State, now: int) -> dict[str, Any]:
@@ -38,17 +39,31 @@ def brief(state: State, now: int) -> dict[str, Any]:
 
 
 def visualize(state: State, now: int) -> dict[str, Any]:
-    """Each step with its status and dependencies, in the order of the definition. Statuses are the five that are easy
+    """Each step with its status and dependencies, in the order of the definition, what is in a container after it. Of
+    maps and loops the container alone: how far it has come stands in its `detail`. Statuses are the five that are easy
     to draw (pending, running, success, failed, skipped); `detail` says more where there is more to say."""
     definition = state.graph.definition
     end_time = state.end_time
+    look_of = looks(state)
     return {
         "executionId": state.execution_id,
         "workflowName": definition.name or definition.id,
         "status": state.status,
         "duration": _elapsed(state.start_time, now if end_time is None else end_time),
-        "steps": [_drawn_step(step) for step in state.own_steps()],
+        "steps": [
+            _drawn_step(spot, look)
+            for spot in spots(state.graph)
+            if (look := look_of[spot.node.number]) is not None and _is_drawn(state, spot, look)
+        ],
     }
+
+
+def _is_drawn(state: State, spot: Spot, look: Look) -> bool:
+    """Not what there may be several of, nor what undoes a step as long as nothing is undone."""
+    if spot.kind != "undo":
+        return spot.is_one
+    is_due = state.has_rare and spot.owner is not None and spot.owner.node.id in state.rare.to_undo
+    return spot.is_one and (is_due or look.step is not None)
 
 
 def output(state: State) -> Any:
@@ -60,14 +75,42 @@ def output(state: State) -> Any:
 
 
 def _step_results(state: State) -> dict[str, Any]:
-    """Every step that something has happened to: the workflow's own, then those of parallels and handlers, and of
-    items and rounds what has not ended."""
-    results = {step.id: step_result(step) for step in state.own_steps() if step.status != "pending"}
+    """Every step that something has happened to: those of which there is one, and of items and rounds what is under
+    way, in the order of the definition."""
+    static = static_steps(state)
+    results = {step.id: step_result(step) for step in static if step.status != "pending"}
     if state.named:
-        nested = [step for step in state.nested_steps() if step.status != "pending"]
-        shown = [step for step in nested if not step.frame.suffix or step.end_time is None]
-        results |= {step.id: step_result(step) for step in shown[:MOST_NESTED]}
+        live = islice(live_steps(state, static), MOST_NESTED)
+        results |= {step.id: step_result(step) for step in live}
     return results
+
+
+def static_steps(state: State) -> list[StepState]:
+    """The workflow's own steps, and those of parallels, handlers and compensations that there are now."""
+    if not state.named:
+        return state.own_steps()
+    found = (static_step(state, node) for node in state.graph.all_nodes)
+    return [step for step in found if step is not None]
+
+
+def live_steps(state: State, static: list[StepState]) -> Iterator[StepState]:
+    """What is under way in items and rounds, in the order they began."""
+    for step in static:
+        if isinstance(step.work, MapWork | LoopWork) and not step.has_ended:
+            for frame in frames_in(step):
+                yield from live_in(state, frame)
+    if state.phase_frame is not None and state.phase_frame.suffix:
+        yield from live_in(state, state.phase_frame)
+
+
+def live_in(state: State, frame: Frame) -> Iterator[StepState]:
+    """The steps of the frame that have begun and not ended, each before what is inside it."""
+    for slot in frame.slots():
+        step = state.steps[slot]
+        if step.status != "pending" and not step.has_ended:
+            yield step
+            for inner in frames_in(step):
+                yield from live_in(state, inner)
 
 
 def step_result(step: StepState) -> dict[str, Any]:
@@ -98,8 +141,12 @@ def step_result(step: StepState) -> dict[str, Any]:
         view["waitingFor"] = step.waiting_for
         if step.wake_at is not None:
             view["waitingUntil"] = step.wake_at
-        if step.wait is not None and step.wait.details:
+        if step.wait is not None and step.wait.details and step.wait.waiting_for == step.waiting_for:
             view["details"] = step.wait.details
+    elif step.status == "cancelled" and step.reason == "not_needed":
+        view["reason"] = step.reason
+    elif step.status == "queued":
+        view["queuedSince"] = step.since
     elif step.status == "retrying":
         view["nextAttemptAt"] = step.wake_at
     return view
@@ -142,14 +189,10 @@ def _head(state: State) -> dict[str, Any]:
         "waiting": current,
         "queued": current,
     }
-    for step in state.own_steps():
+    for step in static_steps(state):
         status = step.status
         if status != "pending":
             lists[status].append(step.id)
-    if state.named:
-        for step in state.nested_steps():
-            if step.status != "pending" and not step.frame.suffix:
-                lists[step.status].append(step.id)
     view: dict[str, Any] = {
         "executionId": state.execution_id,
         "workflowId": state.workflow_id,
@@ -203,30 +246,23 @@ def _error(error: StepError) -> dict[str, Any]:
     return view
 
 
-def _drawn_step(step: StepState) -> dict[str, Any]:
-    node = step.node
-    status, detail = drawn_status(step)
+def _drawn_step(spot: Spot, look: Look) -> dict[str, Any]:
+    node, step = spot.node, look.step
     view: dict[str, Any] = {
         "id": node.id,
         "name": node.spec.name or node.id,
-        "status": status,
-        "attempts": step.attempts,
+        "status": look.status,
+        "attempts": 0 if step is None else step.attempts,
         "dependencies": list(node.spec.dependencies),
     }
-    if step.start_time is not None and step.end_time is not None:
+    if spot.kind == "undo" and spot.owner is not None:
+        view["undoes"] = spot.owner.node.id
+    elif spot.owner is not None:
+        view["parent"] = spot.owner.node.id
+    if spot.handlers is not None:
+        view["handlers"] = spot.handlers
+    if step is not None and step.start_time is not None and step.end_time is not None:
         view["duration"] = _elapsed(step.start_time, step.end_time)
-    if detail is not None:
-        view["detail"] = detail
+    if look.detail is not None:
+        view["detail"] = look.detail
     return view
-
-
-def drawn_status(step: StepState) -> tuple[str, str | None]:
-    """The step's status as a picture shows it, and what it leaves out."""
-    status = step.status
-    if status == "cancelled":
-        return "skipped", "cancelled"
-    if status == "skipped":
-        return "skipped", step.reason
-    if status in IN_PROGRESS and status != "running":
-        return "running", status
-    return status, None

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from msgspec import UNSET
 
 from tenuto.core.graph import EdgeKind, Graph, Node
+from tenuto.core.looks import drawn_status
 from tenuto.core.state import State, StepState
-from tenuto.core.view import drawn_status
 
 Kind = Literal["dependency", "onSuccess", "onFailure", "case"]
 

@@ -1,32 +1,11 @@
-"""What the golden journals are about: between them every kind of event with every field, every status of a step and an
-execution, and every reason to skip that this version knows."""
+"""Steps one after another: their attempts, their edges, and the ends of executions."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from tenuto.core import inputs as inp
 from tenuto.core.events import StepError
 from tests.journal.recorder import Recorder
-
-SCENARIOS: dict[str, Callable[[], Recorder]] = {}
-
-
-def scenario(record: Callable[[], Recorder]) -> Callable[[], Recorder]:
-    """Keep the recording function under its own name."""
-    SCENARIOS[record.__name__.replace("_", "-")] = record
-    return record
-
-
-def definition(*steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A workflow of these steps."""
-    return {"id": "golden", "name": "A golden journal", "steps": list(steps), **fields}
-
-
-def step(step_id: str, *dependencies: str, **fields: Any) -> dict[str, Any]:
-    """A step after these."""
-    return {"id": step_id, "dependencies": list(dependencies), **fields}
+from tests.journal.scenarios.registry import definition, scenario, step
 
 
 @scenario
