@@ -158,10 +158,10 @@ async def test_nothing_of_what_ended_stays_behind() -> None:
             await lab.ended(execution_id)
         driver = lab.node._driver
         assert driver.live == {}
-        assert len(lab.node._remembered) == 5
+        assert len(lab.node._residents.remembered) == 5
         assert lab.node._starting == {}
         assert lab.node._followers == {}
-        assert lab.node._loading == {}
+        assert lab.node._residents.loading == {}
 
 
 @simulated
@@ -190,9 +190,9 @@ async def test_what_ended_with_large_results_is_not_remembered_but_still_read() 
             (await lab.hands.take("a")).succeed("x" * (100_000 if n % 2 else 10))
             await lab.ended(execution_id)
             await lab.show(execution_id)
-        assert list(lab.node._remembered) == ["exec-1", "exec-3", "exec-5"]
+        assert list(lab.node._residents.remembered) == ["exec-1", "exec-3", "exec-5"]
         assert len((await lab.show("exec-2"))["context"]["a"]) == 100_000
         await lab.reboot()
         for n in range(1, 6):
             await lab.show(f"exec-{n}")
-        assert list(lab.node._remembered) == ["exec-1", "exec-3", "exec-5"]
+        assert list(lab.node._residents.remembered) == ["exec-1", "exec-3", "exec-5"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -25,11 +25,9 @@ from tenuto.errors import (
     NotFound,
     Overloaded,
     StoreError,
-    StoreUnavailable,
     TenutoError,
 )
 from tenuto.journal.codec import decode_plain
-from tenuto.journal.fold import fold
 from tenuto.ports.clock import Clock
 from tenuto.ports.host import JournalEntry, Registration, Rerun, Started, StartRequest, Who
 from tenuto.ports.script import ScriptEngine
@@ -40,11 +38,12 @@ from tenuto.runtime.callbacks import Callbacks, load_key
 from tenuto.runtime.catalog import Catalog
 from tenuto.runtime.driver import Driver
 from tenuto.runtime.inbox import Inbox
-from tenuto.runtime.large_results import read_whole, whole_records
+from tenuto.runtime.large_results import whole_records
 from tenuto.runtime.limits import Limits
 from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.rehearsal.local import LocalRehearsals
+from tenuto.runtime.residents import Residents
 from tenuto.runtime.result_cache import ResultCache
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
@@ -56,10 +55,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
 PURGE_S = 60.0
-LEFT_S = 1.0
 KEYS_AT_ONCE = 1_024
-LARGEST_REMEMBERED = 64 * 1024
-"""Ended executions with journals of more bytes than this are folded anew when somebody reads them."""
 
 
 class Node:
@@ -106,17 +102,13 @@ class Node:
             on_posts=self._inbox.put,
             cancel_other=self._cancel_for_another,
         )
+        self._residents = Residents(store, self._catalog, self._driver, settings.remembered)
         self.limits = Limits(store, self._driver.queueing.admission)
         self._callbacks: Callbacks | None = None
-        self._sleeper = Sleeper(store, clock, settings, self._take_up)
+        self._sleeper = Sleeper(store, clock, settings, self._residents.take_up)
         self._keys = iter(range(0))
-        self._remembered: OrderedDict[str, State] = OrderedDict()
-        self._loading: dict[tuple[str, bool], asyncio.Future[Live | None]] = {}
         self._starting: dict[tuple[str, str | None], asyncio.Event] = {}
         self._followers: dict[str, list[asyncio.Event]] = defaultdict(list)
-        self._taken_up = 0
-        self._left: list[StoredExecution] = []
-        self._unreadable: set[str] = set()
         self._is_stopping = False
         self._background: list[asyncio.Task[None]] = []
 
@@ -129,11 +121,11 @@ class Node:
         self._callbacks = Callbacks(await load_key(self._store), self._settings.public_url)
         self._performer.callback_url = self._callbacks.url
         await self._inbox.load()
-        await self._recover()
+        await self._residents.recover()
         self._background = [
             asyncio.create_task(self._sleeper.watch()),
             asyncio.create_task(self._sweep()),
-            asyncio.create_task(self._take_up_left()),
+            asyncio.create_task(self._residents.take_up_left()),
             asyncio.create_task(self._outbox.run()),
             asyncio.create_task(self._inbox.run()),
             asyncio.create_task(self._purge()),
@@ -161,16 +153,6 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._driver.close()
-
-    async def _recover(self) -> None:
-        after = 0
-        while True:
-            rows = await self._store.unfinished(after)
-            for row in rows:
-                await self._take_up(row)
-                after = row.key
-            if not rows:
-                return
 
     async def _sweep(self) -> None:
         while True:
@@ -322,38 +304,13 @@ class Node:
         live = self._driver.live.get(execution_id)
         if live is not None and not live.is_new and await live.settle():
             return live.state
-        return await self._read_stored(execution_id)
-
-    async def _read_stored(self, execution_id: str) -> State:
-        remembered = self._remembered.get(execution_id)
-        if remembered is not None:
-            return remembered
-        taken_up = self._taken_up
-        row = await self._find_row(execution_id)
-        workflow = await self._catalog.get(row.workflow_id, row.version)
-        records = await read_whole(self._store, row.key)
-        state = fold(workflow.graph, records)
-        if state.is_terminal and taken_up == self._taken_up:  # else a retry may have overtaken this reading
-            self._remember(state, sum(map(len, records)))
-        return state
-
-    async def _find_row(self, execution_id: str) -> StoredExecution:
-        row = await self._store.find_execution(execution_id)
-        if row is None:
-            raise NotFound(f"there is no execution {execution_id!r}")
-        return row
-
-    def _remember(self, state: State, size: int) -> None:
-        if size <= LARGEST_REMEMBERED:
-            self._remembered[state.execution_id] = state
-            if len(self._remembered) > self._settings.remembered:
-                self._remembered.popitem(last=False)
+        return await self._residents.read_stored(execution_id)
 
     async def wait(self, execution_id: str, timeout_ms: int, until_step: str | None = None) -> State:
         """The state when the execution (or that step) has ended, or when the time is up. Raises NotFound."""
         live = self._driver.live.get(execution_id)
         if live is None:
-            live = await self._load(execution_id)
+            live = await self._residents.load(execution_id)
         if live is None:
             return await self.read(execution_id)
         if until_step is not None and until_step not in live.state.graph.index:
@@ -382,7 +339,7 @@ class Node:
 
     async def journal(self, execution_id: str, after_seq: int = 0, limit: int = 1000) -> list[JournalEntry]:
         """Decisions after that one. Raises NotFound."""
-        row = await self._find_row(execution_id)
+        row = await self._residents.find_row(execution_id)
         return await self._entries(row.key, after_seq, limit)
 
     async def _entries(self, key: int, after_seq: int, limit: int) -> list[JournalEntry]:
@@ -394,13 +351,13 @@ class Node:
 
     async def follow(self, execution_id: str, after_seq: int = 0) -> AsyncIterator[JournalEntry]:
         """Decisions as they become durable, until the execution has ended. Raises NotFound."""
-        row = await self._find_row(execution_id)
+        row = await self._residents.find_row(execution_id)
         news = asyncio.Event()
         self._followers[execution_id].append(news)
         try:
             while True:
                 news.clear()
-                ended = (await self._find_row(execution_id)).end_time is not None
+                ended = (await self._residents.find_row(execution_id)).end_time is not None
                 entries = await self._entries(row.key, after_seq, 1000)
                 for entry in entries:
                     after_seq = entry.seq
@@ -425,10 +382,10 @@ class Node:
         execution which a fault of ours has made undecidable can be ended all the same."""
         live = self._driver.live.get(execution_id)
         if live is None:
-            row = await self._find_row(execution_id)
+            row = await self._residents.find_row(execution_id)
             if row.end_time is not None:
                 raise Conflict(f"execution {execution_id!r} cannot be terminated: it is {row.status}")
-            live = await self._fold_stored(row)
+            live = await self._residents.fold_stored(row)
         return await self._ask(live, inp.Terminate(*who), "be terminated")
 
     async def pause(self, execution_id: str, who: Who) -> State:
@@ -441,7 +398,7 @@ class Node:
 
     async def retry(self, execution_id: str, who: Who) -> State:
         """Do the failed part again. Raises Conflict unless it has failed."""
-        live = await self._load(execution_id, ended_too=True)
+        live = await self._residents.load(execution_id, ended_too=True)
         assert live is not None, "loading ended executions too finds every one there is"
         return await self._ask(live, inp.Retry(*who), "be retried")
 
@@ -453,7 +410,7 @@ class Node:
 
     async def signal(self, execution_id: str, given: inp.Signal) -> None:
         """Send it a message. Raises NotFound, Invalid, Conflict, Overloaded."""
-        live = await self._load(execution_id)
+        live = await self._residents.load(execution_id)
         if live is None:
             state = await self.read(execution_id)
             if given.key is not None and (given.name, given.key) in state.rare.signal_keys:
@@ -466,7 +423,7 @@ class Node:
         self, execution_id: str, given: inp.Approve | inp.Complete | inp.SkipStep | inp.RetryStep
     ) -> State:
         """What a person or a callback says of one step. Raises NotFound, Invalid, Forbidden, Conflict."""
-        live = await self._load(execution_id, ended_too=True)
+        live = await self._residents.load(execution_id, ended_too=True)
         assert live is not None, "loading ended executions too finds every one there is"
         if not live.state.knows_step(given.step):
             raise NotFound(f"workflow {live.state.workflow_id!r} has no step {given.step!r}")
@@ -478,7 +435,7 @@ class Node:
 
     async def _give(self, execution_id: str, given: inp.Input) -> None:
         """What another execution says. Raises NotFound, Conflict, StoreError."""
-        live = await self._load(execution_id)
+        live = await self._residents.load(execution_id)
         if live is None:
             return
         if isinstance(given, inp.ChildEnded):
@@ -489,14 +446,16 @@ class Node:
         self._inbox.put_now(execution_id, inp.Cancel(None, reason))
 
     async def _control(self, execution_id: str, given: inp.Input, verb: str) -> State:
-        live = await self._load(execution_id)
+        live = await self._residents.load(execution_id)
         if live is None:
             state = await self.read(execution_id)
             raise Conflict(f"execution {execution_id!r} cannot {verb}: it is {state.status}")
         return await self._ask(live, given, verb)
 
     async def _ask(self, live: Live, given: inp.Input, verb: str) -> State:
-        self._forget(live.execution_id)  # it may have ended a moment ago, and is about to move again
+        self._residents.forget(
+            live.execution_id
+        )  # it may have ended a moment ago, and is about to move again
         refusal = await self._driver.ask(live, given)
         if refusal is not None:
             raise _REFUSED[refusal.kind](
@@ -504,7 +463,7 @@ class Node:
             )
         if await live.settle():
             return live.state
-        return await self._read_stored(live.execution_id)
+        return await self._residents.read_stored(live.execution_id)
 
     # -- webhooks ---------------------------------------------------------------------------------------------
 
@@ -516,82 +475,11 @@ class Node:
         """Make a dead webhook due again. Raises NotFound."""
         await self._outbox.resend(message_id)
 
-    # -- memory -----------------------------------------------------------------------------------------------
-
-    async def _take_up(self, row: StoredExecution) -> None:
-        """Bring an execution into memory; one that cannot be, for now or for good, is left and keeps no other."""
-        driver = self._driver
-        if any(row.execution_id in those for those in (driver.live, driver.aside, self._unreadable)):
-            return
-        try:
-            await self._load(row.execution_id)
-        except StoreUnavailable as error:
-            log.warning("execution_not_taken_up", execution=row.execution_id, error=str(error))
-            if row.wake_at is None:  # no instant will bring it back
-                self._left.append(row)
-        except Exception:  # what is stored of it makes no sense to us; a person may ask for it and be told
-            log.exception("execution_unreadable", execution=row.execution_id)
-            self._unreadable.add(row.execution_id)
-
-    async def _take_up_left(self) -> None:
-        """Go back to what could not be read when the node opened."""
-        while self._left:
-            await asyncio.sleep(LEFT_S)
-            left, self._left = self._left, []
-            for row in left:
-                await self._take_up(row)
-
-    async def _load(self, execution_id: str, *, ended_too: bool = False) -> Live | None:
-        """The execution in memory; None if it has ended (unless those are wanted too). Raises NotFound."""
-        live = self._driver.live.get(execution_id)
-        if live is not None:
-            return live
-        name = (execution_id, ended_too)
-        loading = self._loading.get(name)
-        if loading is None:
-            loading = asyncio.ensure_future(self._load_stored(execution_id, ended_too=ended_too))
-            self._loading[name] = loading
-            loading.add_done_callback(lambda done: self._loaded(name, done))
-        return await asyncio.shield(loading)
-
-    def _loaded(self, name: tuple[str, bool], done: asyncio.Future[Live | None]) -> None:
-        del self._loading[name]
-        if not done.cancelled():
-            done.exception()  # everybody who waited may have gone; then nobody else looks at it
-
-    async def _load_stored(self, execution_id: str, *, ended_too: bool) -> Live | None:
-        row = await self._find_row(execution_id)
-        if row.end_time is not None and not ended_too:
-            return None
-        live = await self._fold_stored(row)
-        if execution_id not in self._driver.live:
-            self._driver.adopt(live)
-        return live
-
-    async def _fold_stored(self, row: StoredExecution) -> Live:
-        """The execution as its journal has it, not taken up yet (unless somebody else did meanwhile)."""
-        workflow = await self._catalog.get(row.workflow_id, row.version)
-        records = await read_whole(self._store, row.key)
-        taken_up_meanwhile = self._driver.live.get(row.execution_id)
-        if taken_up_meanwhile is not None:
-            return taken_up_meanwhile
-        state = fold(workflow.graph, records)
-        live = Live(row.key, row.execution_id, workflow, state)
-        live.size = sum(map(len, records))
-        live.wake_at = row.wake_at
-        self._forget(row.execution_id)
-        return live
-
-    def _forget(self, execution_id: str) -> None:
-        """What is remembered, or being read to be remembered, holds no longer."""
-        self._remembered.pop(execution_id, None)
-        self._taken_up += 1
-
     def _parked(self, wake_at: int) -> None:
         self._sleeper.parked(wake_at)
 
     def _ended(self, live: Live) -> None:
-        self._remember(live.state, live.size)
+        self._residents.remember(live.state, live.size)
 
     def _recorded(self, live: Live) -> None:
         followers = self._followers.get(live.state.execution_id)
