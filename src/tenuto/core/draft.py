@@ -189,6 +189,7 @@ class Draft:
         if step.report is not None:
             self.end_by_report(step, step.report)
         else:
+            self._give_up_child(step)  # the attempt may have started it all the same
             self.retry_or_fail(step, failed, noise)
 
     def retry_or_fail(self, step: StepState, failed: inp.Failed, noise: float) -> None:
@@ -203,7 +204,7 @@ class Draft:
                     step=step.id, attempt=step.attempts, error=failed.error, retry_at=self.now + delay
                 )
             )
-        elif policy.on_exhausted == "pause" and self.state.cancel is None:
+        elif policy.on_exhausted == "pause" and failed.park and self.state.cancel is None:
             self.emit(ev.StepParked(step=step.id, attempt=step.attempts, error=failed.error))
         else:
             self.fail(step, failed.error)
@@ -269,6 +270,9 @@ class Draft:
         """Stop the attempt that runs, and the execution that the step waits for."""
         if step.acting:
             self.decision.commands.append(AbandonAttempt(step.slot, step.attempts, step.generation))
+        self._give_up_child(step)
+
+    def _give_up_child(self, step: StepState) -> None:
         child = child_of(self.state.execution_id, step)
         if child is not None:
             self.post(

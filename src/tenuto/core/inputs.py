@@ -23,11 +23,13 @@ class Succeeded(Struct, frozen=True):
 
 class Failed(Struct, frozen=True):
     """The attempt failed. `retry_after_ms` is the receiver's wish (Retry-After), honoured up to `maxDelay`. With
-    `retry` False whoever performed it knows that no attempt can succeed, and none follows."""
+    `retry` False whoever performed it knows that no attempt can succeed, and none follows; with `park` False it fails
+    for good, even where a person is to decide about such steps."""
 
     error: StepError
     retry_after_ms: int | None = None
     retry: bool = True
+    park: bool = True
 
 
 class Waiting(Struct, frozen=True):

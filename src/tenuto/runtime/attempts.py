@@ -131,7 +131,7 @@ class Performer:
         try:
             return None if is_truthy(await plan.when.evaluate(scope, self._scripts)) else ConditionFalse()
         except ScriptFailed as failure:
-            return Failed(StepError(failure.kind, f"when: {failure}"), retry=False)
+            return Failed(StepError(failure.kind, f"when: {failure}"), retry=False, park=False)
 
     async def _open(self, state: State, step: StepState, plan: Plan, scope: Scope) -> Ending:
         """What an attempt of a container itself comes to: a map's items, the judgement of a loop's round, or that it
