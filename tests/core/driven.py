@@ -23,11 +23,17 @@ def step(step_id: str, *dependencies: str, **fields: Any) -> StepSpec:
 class Driven:
     """One execution of these steps, started at START with `context`."""
 
-    def __init__(self, *steps: StepSpec, context: dict[str, Any] | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        *steps: StepSpec,
+        context: dict[str, Any] | None = None,
+        start_at: int | None = None,
+        **fields: Any,
+    ) -> None:
         definition = Definition(id="w", steps=steps, **fields)
         self.state = State(compile_graph(definition, 3))
         self.at = START
-        self.take(inp.Start("e-1", context or {}, tags={"team": "a"}))
+        self.take(inp.Start("e-1", context or {}, tags={"team": "a"}, start_at=start_at))
 
     def take(self, *inputs: inp.Input) -> None:
         """Let these happen now."""
@@ -41,19 +47,19 @@ class Driven:
 
     def succeed(self, step_id: str, result: Any = None) -> None:
         """The running attempt of the step returned."""
-        self._end(step_id, inp.Succeeded(result))
+        self.end(step_id, inp.Succeeded(result))
 
     def fail(
         self, step_id: str, error_type: str = "http.503", message: str = "down", details: Any = None
     ) -> None:
         """The running attempt of the step failed."""
-        self._end(step_id, inp.Failed(StepError(error_type, message, details)))
+        self.end(step_id, inp.Failed(StepError(error_type, message, details)))
 
     def wait(self, step_id: str, until: int) -> None:
         """The step waits for its timer."""
-        self._end(step_id, inp.Waiting(until))
+        self.end(step_id, inp.Waiting(until))
 
-    def _end(self, step_id: str, outcome: inp.Outcome) -> None:
-        index = self.state.graph.index[step_id]
-        now = self.state.steps[index]
-        self.take(inp.AttemptEnded(index, now.attempts, now.generation, outcome))
+    def end(self, step_id: str, outcome: inp.Ending) -> None:
+        """The running attempt of the step (instance id) ended so."""
+        now = self.state.step(step_id)
+        self.take(inp.AttemptEnded(now.slot, now.attempts, now.generation, outcome))

@@ -40,7 +40,8 @@ def test_a_step_tried_again_says_what_went_wrong_before() -> None:
     driven.fail("charge")
     driven.after(4000)
     assert sentences(driven) == {
-        "charge": "`charge` is running its attempt 2 of 5 of action noop, after http.503: down."
+        "charge": "`charge` is running its attempt 2 of 5 of action noop since 2023-11-14T22:13:24Z (0 ms ago), after "
+        "http.503: down; each attempt may take 1 min."
     }
 
 
@@ -57,7 +58,10 @@ def test_a_step_whose_attempt_was_lost_says_so() -> None:
 def test_a_waiting_step_says_for_what_and_until_when() -> None:
     driven = Driven(step("a"))
     driven.wait("a", START + 90_000)
-    assert sentences(driven) == {"a": "`a` waits for its timer, due at 2023-11-14T22:14:50Z (in 1 min 30 s)."}
+    driven.after(2_000)
+    assert sentences(driven) == {
+        "a": "`a` waits for its timer since 2023-11-14T22:13:20Z (2 s ago), due at 2023-11-14T22:14:50Z (in 1 min 28 s)."
+    }
 
 
 def test_a_pending_step_names_the_steps_it_waits_for() -> None:
@@ -107,7 +111,8 @@ def test_an_ended_execution_has_nothing_to_explain() -> None:
     driven.fail("a", "http.500", "oh")
     assert explain(driven.state, driven.at) == []
     assert summary(driven.state, driven.at + 2000) == (
-        "The execution failed at 2023-11-14T22:13:20Z (2 s ago), because of http.500 in `a`: oh."
+        "The execution failed at 2023-11-14T22:13:20Z (2 s ago), because of http.500 in `a`: oh; retry it to do "
+        "again what failed."
     )
 
 
@@ -129,7 +134,9 @@ def test_the_summary_tells_of_a_pause() -> None:
 def test_the_summary_tells_of_a_drain_and_of_an_output_under_way() -> None:
     driven = Driven(step("a"), step("b"), on_critical_failure="drain")
     driven.fail("a")
-    assert summary(driven.state, START) == "The execution is being ended; 1 step still to finish."
+    assert summary(driven.state, START) == (
+        "The execution is being ended, because of http.503: down; 1 step still to finish."
+    )
     other = Driven(step("a"), output="{{ context.a }}")
     other.succeed("a")
     assert summary(other.state, START) == "All steps have ended well; the output is being worked out."

@@ -124,6 +124,7 @@ def _step_started(state: State, event: ev.StepStarted, at: int) -> None:
     if step.status == "queued":
         state.queued -= 1
     step.status = "running"
+    step.since = at
     step.acting = True
     state.running += 1
     step.attempts = event.attempt

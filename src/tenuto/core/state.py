@@ -135,7 +135,7 @@ Work = Frame | MapWork | LoopWork | Approvals
 
 
 class StepState:
-    """One step as it stands. Times in ms since the epoch; `since` says when it was last queued or began to wait,
+    """One step as it stands. Times in ms since the epoch; `since` says when it last was queued, tried, or began to wait;
     `wake_at` is there while queued, retrying or waiting; `deadline` is the end of `totalTimeout`. `acting` says that an
     attempt runs now (an open container runs without). `infra` counts interrupted attempts, `lost` those among them that
     went down with a crash. The counts are of incoming edges: undecided, live, blocked, and those whose source failed.
