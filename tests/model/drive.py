@@ -125,7 +125,7 @@ class Drive:
         step_id = self.state.steps[given.step].id
         truth = self.case.conditions.get(step_id, True)
         if truth == "error":
-            return inp.Failed(StepError("expression", "scripted"), retry=False)
+            return inp.Failed(StepError("expression", "scripted"), retry=False, park=False)
         if not truth:
             return inp.ConditionFalse()
         script = self.case.scripts[step_id]

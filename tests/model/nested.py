@@ -133,12 +133,8 @@ class _Nest:
         return Inside(ends.execution is not None, frozenset(failures), result)
 
     def _truth(self, instance: str, step: rules.Step) -> rules.Truth | None:
-        """Whether the condition holds. Where a step is parked instead of failing, so is one whose condition is an
-        error: the script says what a person makes of it."""
-        truth = self.script.truth(instance, step)
-        is_task = step.get("type") not in ("map", "loop")  # of those, it is the action that may be parked
-        parks = is_task and step.get("retryPolicy", {}).get("onExhausted") == "pause"
-        return True if truth == "error" and parks else truth
+        """Whether the condition holds."""
+        return self.script.truth(instance, step)
 
     def outcome(self, step: rules.Step, suffix: str) -> rules.Outcome | None:
         """How a step ends that runs; its result is noted if it succeeds."""

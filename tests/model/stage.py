@@ -122,7 +122,7 @@ class Stage(Drive):
         if "when" in written and instance not in self.told.opened:
             truth = script.truth(instance, written)
             if truth == "error":
-                return inp.Failed(StepError("expression", "scripted"), retry=False)
+                return inp.Failed(StepError("expression", "scripted"), retry=False, park=False)
             if not truth:
                 return inp.ConditionFalse()
         if state.node.kind == "map":
