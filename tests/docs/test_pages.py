@@ -14,14 +14,14 @@ from tenuto.api import executions, query
 from tenuto.api.docs import ALL_ROUTES
 from tenuto.api.limits import Limits
 from tenuto.bootstrap import Engine, Settings
-from tenuto.core import definition, sources
+from tenuto.core import definition, people, sources
 from tenuto.core.retry import delay_before
 from tenuto.observability.metrics import Metrics
-from tenuto.runtime import delivery, outbox
+from tenuto.runtime import bulk, delivery, outbox
 from tenuto.runtime.schedules import backfills, live, local, overlap
 from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.request import Limits as ScriptLimits
-from tenuto.wire import requests, schedules, schema
+from tenuto.wire import requests, schedules, schema, steps
 from tests.docs.pages import PAGES, ROOT, anchors_of, blocks_of, code_spans, links_of, name_of, text_of
 from tests.docs.settings import commands, options_of, serve_rows, variables
 
@@ -158,6 +158,10 @@ def test_the_limits_are_those_of_the_program() -> None:
         "query parameters of a request": f"{query.MAX_FIELDS}",
         "`wait` of a start": f"{executions.LONGEST_WAIT:,} ms",
         "executions in memory at once": f"{node.max_live:,}",
+        "signals of an execution that no step has taken": f"{people.MOST_SIGNALS:,}",
+        "message of a failure by hand, comment of an approval": f"{steps.LONGEST_MESSAGE:,} characters",
+        "bulk jobs under way": f"{bulk.MOST_RUNNING}",
+        "bulk jobs remembered once over": f"{bulk.REMEMBERED}",
         "steps of a workflow": f"{definition.MAX_STEPS:,}",
         "any duration": f"ten years: {definition.TEN_YEARS_MS:,} ms",
         "scripts and templates of a definition together": f"{sources.MOST_SCRIPT:,} characters",

@@ -170,6 +170,8 @@ def _retried(draft: Draft, given: inp.Retry) -> None:
 
 
 def _describe(state: State) -> str:
+    if state.phase in ("handlers", "compensating"):
+        return "ending: its handlers or compensations run"
     return "being cancelled" if state.phase == "cancelling" else state.status
 
 

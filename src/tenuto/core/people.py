@@ -19,11 +19,11 @@ MOST_SIGNALS = 1_000
 def signal(draft: Draft, given: inp.Signal) -> None:
     """A message by name, for the step that has waited for it longest, else kept for the next that does."""
     state = draft.state
+    if given.key is not None and (given.name, given.key) in state.rare.signal_keys:
+        return  # it came before, and was answered then
     if state.is_terminal:
         draft.refuse(given, f"the execution is {state.status}")
         return
-    if given.key is not None and (given.name, given.key) in state.rare.signal_keys:
-        return  # it came before, and was answered then
     if sum(map(len, state.rare.signals.values())) >= MOST_SIGNALS:
         draft.refuse(given, f"{MOST_SIGNALS} signals are waiting to be taken already", "limit")
         return

@@ -110,11 +110,10 @@ class LocalBulk:
             running = sum(job.record.status == "running" for job in self._jobs.values())
             if running >= MOST_RUNNING:
                 raise Conflict(f"{running} bulk jobs are under way already")
-            now = self._clock.now()
-            at = now
+            at = self._clock.now()
             while (job_id := f"bulk-{instant_name(at)}") in self._jobs:
                 at += 1
-            job = self._live(JobRecord(id=job_id, body=body, started_at=now))
+            job = self._live(JobRecord(id=job_id, body=body, started_at=at))
             forgotten = self._too_old()
             await job.keep([Item(kind=KIND, name=name) for name in forgotten])
             for name in forgotten:
@@ -129,7 +128,7 @@ class LocalBulk:
         return over[: max(0, len(over) - REMEMBERED + 1)]
 
     def _by_age(self) -> list[LiveJob]:
-        return sorted(self._jobs.values(), key=lambda job: (job.record.started_at, job.record.id))
+        return sorted(self._jobs.values(), key=lambda job: job.record.started_at)
 
     async def rehearse(self, body: BulkBody) -> BulkMatch:
         """What that job would find."""
@@ -150,6 +149,12 @@ class LocalBulk:
     async def get(self, job_id: str) -> BulkJob:
         """How far it is. Raises NotFound."""
         return self._find(job_id).view()
+
+    async def wait(self, job_id: str) -> BulkJob:
+        """The job once nothing more of it is done here: it is over, or this process stops. Raises NotFound."""
+        job = self._find(job_id)
+        await job.rest()
+        return job.view()
 
     async def cancel(self, job_id: str) -> BulkJob:
         """Do no more of it. Raises NotFound, and Conflict when it is over."""
@@ -208,8 +213,12 @@ class LiveJob:
     async def stop(self) -> None:
         """Do nothing more for now, once the group under way is done; it goes on when it is loaded again."""
         self._stopping.set()
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Return when it does nothing any more."""
         if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task])
 
     async def cancel(self) -> None:
         """Do no more of it. Raises Conflict when it is over, StoreUnavailable."""
