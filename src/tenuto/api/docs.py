@@ -17,6 +17,7 @@ from tenuto.api import (
     control,
     executions,
     live,
+    rehearsal,
     schedules,
     steps,
     variables,
@@ -65,6 +66,7 @@ ROUTES = (
 
 ALL_ROUTES = (
     *workflows.ROUTES,
+    *rehearsal.ROUTES,
     *executions.ROUTES,
     *live.ROUTES,
     *control.ROUTES,

@@ -4,6 +4,7 @@ from tenuto.client.administration import SharedLimit
 from tenuto.client.bulk import BulkError, BulkJob, BulkMatch
 from tenuto.client.client import DEFAULT_URL, Client
 from tenuto.client.errors import ApiError, ServerUnreachable
+from tenuto.client.rehearsal import Rehearsed, RehearsedCall, RehearsedExpectation, RehearsedMoment
 from tenuto.client.results import (
     Checked,
     Doubt,
@@ -40,6 +41,10 @@ __all__ = [
     "NextTime",
     "Registered",
     "Rehearsal",
+    "Rehearsed",
+    "RehearsedCall",
+    "RehearsedExpectation",
+    "RehearsedMoment",
     "Schedule",
     "ScheduleCounts",
     "ScheduledTime",

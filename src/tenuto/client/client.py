@@ -13,6 +13,7 @@ from typing import Any, Self
 from tenuto.client.administration import AdministrationCalls
 from tenuto.client.bulk import BulkCalls
 from tenuto.client.following import Following
+from tenuto.client.rehearsal import RehearsalCalls
 from tenuto.client.results import (
     Checked,
     Execution,
@@ -32,7 +33,7 @@ PATIENCE_MS = 30_000
 """How long a followed server may be away, as in a restart."""
 
 
-class Client(StepCalls, BulkCalls, ScheduleCalls, AdministrationCalls):
+class Client(StepCalls, BulkCalls, ScheduleCalls, RehearsalCalls, AdministrationCalls):
     """Talks to one Tenuto server. Use it as `async with Client(url) as client`, or close it yourself.
 
     `timeout_ms` bounds each call (not event streams, and not the time a call is asked to wait); `headers` go out with

@@ -101,6 +101,7 @@ class SyncClient:
     get_workflow = _driven(Client.get_workflow)
     list_versions = _driven(Client.list_versions)
     archive_workflow = _driven(Client.archive_workflow)
+    rehearse = _driven(Client.rehearse)
     get_graph = _driven(Client.get_graph)
     draw_graph = _driven(Client.draw_graph)
     start = _driven(Client.start)

@@ -8,24 +8,20 @@ known only beside the definition.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from tenuto.core.definition import Id, Millis, Tags, Targets, expects
 from tenuto.core.path import Path, path_text
 from tenuto.errors import Invalid, Problem
-from tenuto.wire.requests import Body, Text
-from tenuto.wire.schema import Checker
+from tenuto.wire.requests import Body, Reader, Text
 
 START_TIME = 1_767_225_600_000
 """When rehearsals begin that do not say: 2026-01-01T00:00:00Z, in ms since the epoch."""
 
 MOST_MOCKS = 10_000
 MOST_EVENTS = 1_000
-
-B = TypeVar("B", bound=Body)
 
 StepName = Annotated[
     str,
@@ -180,41 +176,30 @@ _SYNONYMS = {
     "input": "context", "mock": "mocks", "signals": "events", "expected": "expect", "takes": "delay", "tests": "cases",
     "step": "complete", "timeout": "hang", "variables": "vars", "definition": "workflow", "output": "result",
 }  # fmt: skip
-_checkers = {
-    kind: Checker(msgspec.json.schema(kind), synonyms=_SYNONYMS)
-    for kind in (RehearsalBody, CaseFile, SimulationBody)
-}
+_rehearsal = Reader(RehearsalBody, _SYNONYMS)
+_case_file = Reader(CaseFile, _SYNONYMS)
+_simulation = Reader(SimulationBody, _SYNONYMS)
 
 
 def read_rehearsal(document: object) -> RehearsalBody:
     """The document as a rehearsal. Raises Invalid with every problem."""
-    body = _read(document, RehearsalBody)
+    body = _rehearsal(document)
     _refuse(_case_problems(body, ()))
     return body
 
 
 def read_case_file(document: object) -> CaseFile:
     """The document as a file of cases. Raises Invalid with every problem."""
-    body = _read(document, CaseFile)
+    body = _case_file(document)
     _refuse(problem for i, case in enumerate(body.cases) for problem in _case_problems(case, ("cases", i)))
     return body
 
 
 def read_simulation(document: object) -> SimulationBody:
     """The document as what a simulation is told. Raises Invalid with every problem."""
-    body = _read(document, SimulationBody)
+    body = _simulation(document)
     _refuse(_case_problems(body, ()))
     return body
-
-
-def _read(document: object, kind: type[B]) -> B:
-    try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError:
-        problems = _checkers[kind].problems(document)  # type: ignore[index]  # it has one for each that is read
-        if problems:
-            raise Invalid(problems) from None
-    return msgspec.convert(document, kind, strict=False)  # 5.0 where a whole number stands
 
 
 def _refuse(problems: Iterator[Problem]) -> None:

@@ -17,6 +17,7 @@ from tenuto.core.view import output
 from tenuto.runtime.rehearsal.cast import step_of
 from tenuto.runtime.rehearsal.expectations import is_of, same
 from tenuto.runtime.rehearsal.play import Disturbance, Play
+from tenuto.runtime.rehearsal.record import Record
 from tenuto.runtime.rehearsal.stage import Stage
 from tenuto.runtime.rehearsal.verdicts import (
     Doing,
@@ -163,22 +164,15 @@ class _Simulation:
         return f"otherwise, if attempt {attempt} is lost: {_ended(play)}"
 
     def _aftermath(self, node: Node, cause: str, play: Play) -> Aftermath:
-        before, after = self.base.record.deeds, play.record.deeds
-        skipped = [
-            name
-            for name, deed in before.items()
-            if deed.began
-            and play.record.deed(name).status in ("skipped", "cancelled", "pending")
-            and deed.status not in ("skipped", "cancelled")
-        ]
-        also_run = [
-            name for name, deed in after.items() if deed.began and not self.base.record.deed(name).began
-        ]
+        before, after = self.base.record, play.record
+        skipped = [name for name in before.deeds if _was_done(before, name) and not _was_done(after, name)]
+        skipped = [name for name in skipped if not is_of(name, node.id)]
+        also_run = [name for name in after.deeds if after.deed(name).began and not before.deed(name).began]
         state = play.state
         left = [] if state.status == "completed" else self._left(play)
         error = None if state.error is None else state.error.type
         told = Aftermath(
-            cause, state.status, error, skipped[:MOST_NAMED], also_run[:MOST_NAMED], list(play.record.undone),
+            cause, state.status, error, _statics(skipped)[:MOST_NAMED], _statics(also_run)[:MOST_NAMED], list(play.record.undone),
             left[:MOST_NAMED], "",
         )  # fmt: skip
         in_doubt = cause == "timeout" and has_effect(node, self.seen.get(node.id))
@@ -203,6 +197,17 @@ class _Simulation:
             if done and has_effect(part.node, Doing(done[-1], _sent(play, name, done[-1].attempt))):
                 left.append(name)
         return left
+
+
+def _was_done(record: Record, name: str) -> bool:
+    """Whether it was begun and not given up."""
+    deed = record.deed(name)
+    return deed.began is not None and deed.status not in ("skipped", "cancelled")
+
+
+def _statics(names: list[str]) -> list[str]:
+    """The steps that these are items and rounds of, each once."""
+    return list(dict.fromkeys(name.partition("[")[0] for name in names))
 
 
 _SAME = "the same"
@@ -252,7 +257,8 @@ def _summary(told: Aftermath, play: Play, in_doubt: str | None) -> str:
     return "; ".join(parts)
 
 
-def _named(names: list[str]) -> str:
+def _named(instances: list[str]) -> str:
+    names = _statics(instances)
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 

@@ -14,6 +14,7 @@ from tenuto.core.state import State, StepState
 from tenuto.runtime.rehearsal.cast import step_of
 from tenuto.runtime.rehearsal.stand_ins import step_error
 from tenuto.wire.rehearsal import Case, Event
+from tenuto.wire.steps import BY_HAND
 
 
 class Due(NamedTuple):
@@ -93,7 +94,7 @@ def input_of(event: Event, step: str | None) -> inp.Input:
         case "complete":
             return inp.Complete(name, None if event.result is UNSET else event.result, by=by, reason=reason)
         case "fail":
-            error = StepError("failed", "failed by hand") if event.error is UNSET else step_error(event.error)
+            error = StepError(BY_HAND, "failed by hand") if event.error is UNSET else step_error(event.error)
             return inp.Complete(name, error=error, by=by, reason=reason)
         case "skip":
             return inp.SkipStep(name, by, reason)

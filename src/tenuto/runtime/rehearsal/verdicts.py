@@ -137,10 +137,12 @@ def _changed(one: Any, other: Any, path: str = "params") -> str | None:
 
 def likely_errors(node: Node) -> list[str]:
     """Types of errors to fail the step with: what its action is likely to come to, and what its `catch` is for."""
-    usual = "error"
+    usual = "executor.Error"
     match node.spec.action:
         case "http.request" | "webhook":
             usual = "http.500"
+        case "workflow.run":
+            usual = "failed"
         case "transform":
             usual = "script"
         case "approval":
