@@ -109,6 +109,14 @@ def _tend_loop(draft: Draft, step: StepState, work: LoopWork) -> None:
         draft.run(step)  # an attempt of the loop itself judges the round
 
 
+def opened(draft: Draft, step: StepState) -> None:
+    """The `when` of a container holds."""
+    if draft.state.cancel is not None:
+        draft.cancel(step)  # what is inside it has not started, and nothing starts any more
+    else:
+        draft.emit(ev.BodiesStarted(step=step.id))
+
+
 def expanded(draft: Draft, step: StepState, outcome: inp.Expanded) -> None:
     """The items of a map are known."""
     draft.emit(ev.MapExpanded(step=step.id, attempt=step.attempts, items=outcome.items))

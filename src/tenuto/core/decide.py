@@ -15,7 +15,7 @@ from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core import people
 from tenuto.core.commands import AcquireExecution, AcquireSlots, Command, ComputeOutput
-from tenuto.core.containers import expanded, judged, next_round, tend
+from tenuto.core.containers import expanded, judged, next_round, opened, tend
 from tenuto.core.definition import INFRA_ATTEMPTS
 from tenuto.core.draft import Decision, Draft, Refusal
 from tenuto.core.endings import Ending, conclude, go_on, terminate
@@ -194,7 +194,7 @@ def _attempt_ended(draft: Draft, given: inp.AttemptEnded) -> None:
         case inp.ConditionFalse():
             draft.skip(step, "condition_false")
         case inp.Opened():
-            draft.emit(ev.BodiesStarted(step=step.id))
+            opened(draft, step)
         case inp.Expanded():
             expanded(draft, step, outcome)
         case inp.Judged():
