@@ -172,14 +172,13 @@ async def test_a_claim_given_to_one_who_gives_up_at_that_moment_goes_on(cache: R
     assert gone.cancelled()
 
 
-async def test_a_store_that_is_down_fails_who_asked_and_blocks_nobody(
-    cache: ResultCache, stored: FakeItems
-) -> None:
-    stored.problem = StoreUnavailable("the disk is full")
-    with pytest.raises(StoreUnavailable):
-        await cache.find_or_claim(NAME, NOW)
-    stored.problem = None
-    assert isinstance(await cache.find_or_claim(NAME, NOW), Claim)
+async def test_what_cannot_be_read_is_worked_out_again(cache: ResultCache, stored: FakeItems) -> None:
+    stored.problem = StoreUnavailable("the disk cannot be read")
+    claim = await claim_of(cache)
+    (other,) = await waiting(cache, 1)
+    claim.keep("it", NOW, 100)
+    claim.release()
+    assert await other == Hit("it")
 
 
 async def test_the_results_least_used_leave_memory_first(stored: FakeItems) -> None:

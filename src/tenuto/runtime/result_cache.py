@@ -14,8 +14,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import structlog
 
+from tenuto.errors import StoreError
 from tenuto.ports.store import Item
+
+log = structlog.get_logger(__name__)
 
 KIND = "cache"
 REMEMBERED_BYTES = 32 * 1024 * 1024
@@ -79,8 +83,8 @@ class ResultCache:
         """Who waits for each result that somebody works out."""
 
     async def find_or_claim(self, name: str, now: int) -> Hit | Claim:
-        """The result of that name (see `entry_name`), if one is kept that has not expired at `now`; else the claim to
-        it, as soon as nobody else has it. Raises StoreUnavailable."""
+        """The result of that name (see `entry_name`), if one is kept that has not expired at `now` and can be read; else
+        the claim to it, as soon as nobody else has it."""
         kept = self._find_remembered(name, now)
         if kept is not None:
             return Hit(msgspec.json.decode(kept.data))
@@ -90,6 +94,8 @@ class ResultCache:
         claim = Claim(self, name)
         try:
             kept = await self._find_stored(name, now)
+        except StoreError as error:  # it is worked out instead
+            log.warning("kept_results_unreadable", error=str(error))
         except BaseException:
             claim.release()
             raise
