@@ -10,7 +10,7 @@ import pytest
 from tenuto.actions.workflow_run import MAX_DEPTH, WorkflowRun
 from tenuto.core.events import ParentLink, StepError
 from tenuto.core.inputs import Failed, Succeeded, Waiting
-from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, Problem, StoreUnavailable
+from tenuto.errors import Conflict, Invalid, NotFound, Overloaded, Problem
 from tenuto.ports.action import ActionRequest
 from tenuto.ports.children import ChildEnd
 from tests.actions.children import FakeChildren, Start
@@ -75,13 +75,19 @@ async def test_executions_start_one_another_only_so_deep() -> None:
     assert isinstance(await outcome_of(WorkflowRun(children), of_item({}, depth=MAX_DEPTH - 1)), Waiting)
 
 
+async def test_a_start_that_the_store_does_not_answer_is_made_again() -> None:
+    children = FakeChildren(unanswered=2)
+    assert isinstance(await outcome_of(WorkflowRun(children, again_s=0), of_item({})), Waiting)
+    assert len(children.started) == 3
+    assert len(set(map(repr, children.started))) == 1
+
+
 @pytest.mark.parametrize(
     ("problem", "kind", "retry"),
     [
         (NotFound("there is no workflow refund"), "unknown-workflow", False),
         (Invalid([Problem("context.id", "required", "`id` is missing.")]), "invalid-params", False),
         (Conflict("that id is taken"), "conflict", False),
-        (StoreUnavailable("the disk is full"), "unavailable", True),
         (Overloaded("too many", 3), "unavailable", True),
     ],
 )

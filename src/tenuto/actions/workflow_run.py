@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from tenuto.ports.action import ActionRequest, Failed, Outcome, Succeeded, Waiti
 from tenuto.ports.children import ChildEnd, Children
 
 MOST_VERSION = 999_999_999
+
+AGAIN_S = 0.5
+"""Seconds until a start that the store did not answer is made again."""
 
 MAX_DEPTH = 32
 """How deep executions may start one another: the first is 0."""
@@ -27,8 +31,9 @@ class WorkflowRun:
     scripts: frozenset[str] = frozenset()
     known = frozenset({"workflowId", "version", "context", "wait", "onParentClose"})
 
-    def __init__(self, children: Children) -> None:
+    def __init__(self, children: Children, *, again_s: float = AGAIN_S) -> None:
         self._children = children
+        self._again_s = again_s
 
     async def run(self, request: ActionRequest) -> Outcome:
         try:
@@ -46,9 +51,7 @@ class WorkflowRun:
         child = child_id(request.execution_id, step, request.generation, request.tries)
         parent = ParentLink(request.execution_id, step, request.generation, request.depth + 1, asked.wait)
         try:
-            end = await self._children.start_child(
-                parent, asked.workflow_id, asked.version, asked.context, child
-            )
+            end = await self._start_child(parent, asked, child)
         except NotFound as problem:
             return Failed(StepError("unknown-workflow", str(problem)), retry=False)
         except Invalid as problem:
@@ -59,9 +62,18 @@ class WorkflowRun:
             return Failed(StepError("conflict", f"the child could not be started: {problem}"), retry=False)
         except Overloaded as problem:
             return Failed(StepError("unavailable", str(problem)), retry_after_ms=problem.retry_after_s * 1000)
-        except StoreUnavailable as problem:
-            return Failed(StepError("unavailable", f"the child could not be started: {problem}"))
         return _outcome(child, asked, end)
+
+    async def _start_child(self, parent: ParentLink, asked: _Asked, child: str) -> ChildEnd | None:
+        """As `Children.start_child`. While the store does not answer, nobody knows whether the child was started; to ask
+        again is harmless, and to give up is not."""
+        while True:
+            try:
+                return await self._children.start_child(
+                    parent, asked.workflow_id, asked.version, asked.context, child
+                )
+            except StoreUnavailable:
+                await asyncio.sleep(self._again_s)
 
 
 class _Asked(NamedTuple):

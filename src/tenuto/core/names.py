@@ -36,12 +36,15 @@ def own_child(execution_id: str, step: StepState) -> str:
 
 
 def child_of(execution_id: str, step: StepState) -> str | None:
-    """The execution that ends with this step, if it is waited for and the step did not say to leave it alone."""
+    """The execution that ends with this step, if there may be one and the step did not say to leave it alone."""
     if step.node.spec.action != "workflow.run":
         return None
     if step.wait is None:
-        params = step.node.spec.params
-        is_left = params.get("onParentClose") == "abandon" or params.get("wait") is False
-        return None if is_left or not step.acting else own_child(execution_id, step)
+        if step.node.spec.params.get("onParentClose") == "abandon":
+            return None
+        if step.acting:
+            return own_child(execution_id, step)
+        # An attempt that was lost may have started it; the one that follows finds it.
+        return child_id(execution_id, step.id, step.generation, tries_of(step) + 1) if step.attempts else None
     details = step.wait.details or {}
     return details.get("child") if details.get("onParentClose", "cancel") == "cancel" else None
