@@ -224,6 +224,8 @@ def _attempt_lost(draft: Draft, given: inp.AttemptLost) -> None:
     step = draft.state.steps[given.step]
     if not _is_current(step, given):
         draft.refuse(given, "the attempt is not the one that runs")
+    elif step.report is not None:
+        draft.end_by_report(step, step.report)  # whoever said it was answered, and does not say it again
     elif given.counted and step.lost >= INFRA_ATTEMPTS:
         message = f"the attempt was lost with its process, {INFRA_ATTEMPTS + 1} times in all"
         draft.fail(step, StepError("infra", message))
