@@ -95,7 +95,7 @@ class Admission:
         self._cancel_other = cancel_other
         self._steps = Ledger()
         self._executions = Ledger()
-        self._tickets: defaultdict[str, set[StepTicket]] = defaultdict(set)
+        self._tickets: defaultdict[str, dict[StepTicket, None]] = defaultdict(dict)
         self._members: dict[str, _Member] = {}
         self._by_key: defaultdict[str, dict[str, _Member]] = defaultdict(dict)
         self._leaving: set[str] = set()
@@ -112,7 +112,7 @@ class Admission:
         if self._steps.holds(ticket) or not keys:
             self._grant(ticket.execution_id, SlotsGranted(ticket.step, ticket.generation))
             return
-        self._tickets[ticket.execution_id].add(ticket)
+        self._tickets[ticket.execution_id][ticket] = None
         self._tell_steps(self._steps.request(ticket, keys, priority, since_ms))
 
     def ask_execution(
@@ -215,7 +215,7 @@ class Admission:
         tickets = self._tickets.get(ticket.execution_id)
         if tickets is None or ticket not in tickets:
             return
-        tickets.remove(ticket)
+        del tickets[ticket]
         if not tickets:
             del self._tickets[ticket.execution_id]
         granted = self._steps.release(ticket) or self._steps.withdraw(ticket)

@@ -50,12 +50,13 @@ LONGEST_TIMER_S = 30.0
 class Work:
     """One execution's part of a commit that is under way."""
 
-    __slots__ = ("decision", "given", "live", "posts", "wake_at")
+    __slots__ = ("decision", "given", "live", "posts", "seq", "wake_at")
 
     def __init__(self, live: Live, given: list[Given], decision: Decision) -> None:
         self.live = live
         self.given = given
         self.decision = decision
+        self.seq = live.state.seq
         self.wake_at: int | None = None
         self.posts: Sequence[Item] = ()
 
@@ -96,7 +97,7 @@ class Driver:
         self._ready: deque[Live] = deque()
         self._in_flight = 0
         self._pump_scheduled = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._is_closed = False
         self.holding = False
@@ -307,12 +308,12 @@ class Driver:
             if live.state is not state:
                 return
             for command in commands[at : at + AT_ONCE]:
-                if not isinstance(command, RunAttempt) or _is_wanted(state, command):
-                    self._carry_out(live, command)
+                self._carry_out(live, command)
 
     def _carry_out(self, live: Live, command: Command) -> None:
         if isinstance(command, RunAttempt):
-            if not self.holding:
+            # What one decision begins and gives up is not begun at all.
+            if not self.holding and _is_wanted(live.state, command):
                 self._run(live, command)
         elif isinstance(command, AbandonAttempt):
             task = live.attempts.pop((command.step, command.attempt, command.generation), None)
@@ -353,8 +354,8 @@ class Driver:
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     # -- time -------------------------------------------------------------------------------------------------
@@ -401,10 +402,11 @@ class Driver:
             live.inbox[:0] = kept
             self._disarm(live)
             if not isinstance(error, asyncio.CancelledError):
-                self._spawn(self._mend(live))
+                self._spawn(self._mend(item))
 
-    async def _mend(self, live: Live) -> None:
+    async def _mend(self, work: Work) -> None:
         """Read the journal until it answers, then go on from what it says."""
+        live = work.live
         while True:
             # What failed a moment ago is likely to fail again: let the store recover first.
             await asyncio.sleep(self._backoff_s())
@@ -424,6 +426,8 @@ class Driver:
             return
         try:
             self._take_from_journal(live, row, records)
+            if work.posts and live.state.seq >= work.seq:
+                self._on_posts(work.posts)  # the commit took effect though its answer was lost
         except Exception:  # its journal makes no sense to us
             log.exception("execution_unreadable", execution=live.execution_id)
             self._set_aside(live, [])

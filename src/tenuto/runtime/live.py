@@ -86,7 +86,7 @@ class Live:
         self.broken = False
         self.is_aside = False
         self.is_taken_up = False
-        self.tickets: set[StepTicket] | None = None
+        self.tickets: dict[StepTicket, None] | None = None
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []

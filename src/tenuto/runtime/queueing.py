@@ -58,6 +58,8 @@ class Queueing:
     async def _ask_for_step(self, live: Live, command: AcquireSlots) -> None:
         state = live.state
         step = state.steps[command.step]
+        if not _waits(step, command):
+            return  # it was given up before this had its turn
         compiled = live.workflow.plans[step.node.number].slot_keys
         assert compiled is not None, "only steps with `concurrency` ask for slots"
         try:
@@ -70,8 +72,8 @@ class Queueing:
             return  # it was given up meanwhile, or its commit failed and it asks anew
         ticket = StepTicket(live.execution_id, command.step, command.generation)
         if live.tickets is None:
-            live.tickets = set()
-        live.tickets.add(ticket)
+            live.tickets = {}
+        live.tickets[ticket] = None
         spec = step.node.spec
         limits = [slots.limit for slots in spec.concurrency]
         priority = state.priority if spec.priority is UNSET else spec.priority
@@ -118,7 +120,7 @@ class Queueing:
     def give_back(self, live: Live, ticket: StepTicket) -> None:
         """The attempt of that ticket has ended, or is not to be made."""
         if live.tickets is not None:
-            live.tickets.discard(ticket)
+            live.tickets.pop(ticket, None)
         self.admission.ended(ticket)
 
 
