@@ -256,17 +256,17 @@ def _called_by_decide() -> bool:
 
 @planted("counts interrupted attempts against maxAttempts")
 def _() -> Iterator[None]:
-    original = apply_module._FOLDS[ev.AttemptInterrupted]
+    original = apply_module.FOLDS[ev.AttemptInterrupted]
 
     def strict(state: State, event: Any, at: int) -> None:
         original(state, event, at)
         state.step(event.step).infra = 0
 
-    apply_module._FOLDS[ev.AttemptInterrupted] = strict
+    apply_module.FOLDS[ev.AttemptInterrupted] = strict
     try:
         yield
     finally:
-        apply_module._FOLDS[ev.AttemptInterrupted] = original
+        apply_module.FOLDS[ev.AttemptInterrupted] = original
 
 
 @planted("never gives up on a step that crashes every time")
@@ -340,7 +340,7 @@ def _() -> Iterator[None]:
 
 @planted("ends as completed though a critical step failed")
 def _() -> Iterator[None]:
-    original = apply_module._FOLDS[ev.StepFailed]
+    original = apply_module.FOLDS[ev.StepFailed]
 
     def lenient(state: State, event: Any, at: int) -> None:
         before = state.root.first_failure
@@ -348,11 +348,11 @@ def _() -> Iterator[None]:
         if len(state.steps) > 3:
             state.root.first_failure = before
 
-    apply_module._FOLDS[ev.StepFailed] = lenient
+    apply_module.FOLDS[ev.StepFailed] = lenient
     try:
         yield
     finally:
-        apply_module._FOLDS[ev.StepFailed] = original
+        apply_module.FOLDS[ev.StepFailed] = original
 
 
 @planted("forgets pending steps that were held back by a stop")

@@ -20,6 +20,7 @@ from tenuto.core.reset import reset
 from tenuto.core.state import (
     DEADLINE,
     MOST_ERRORS,
+    NONE_LEFT,
     QUEUE,
     RETRY,
     START,
@@ -41,7 +42,7 @@ from tenuto.core.state import (
 
 def apply(state: State, event: ev.AnyEvent, at: int) -> None:
     """Fold one fact, recorded at instant `at`, into the state."""
-    _FOLDS[type(event)](state, event, at)
+    FOLDS[type(event)](state, event, at)
 
 
 # -- the execution begins ---------------------------------------------------------------------------------------------
@@ -135,13 +136,11 @@ def _step_started(state: State, event: ev.StepStarted, at: int) -> None:
 
 
 def _mark_begun(state: State, step: StepState, at: int) -> None:
-    if step.start_time is not None:
-        return
-    step.start_time = at
-    total = step.node.total_timeout
-    if total:
-        step.deadline = at + total
-        heappush(state.timers, (step.deadline, TOTAL, step.slot))
+    if step.start_time is None:
+        step.start_time = at
+        if step.node.total_timeout:
+            step.deadline = at + step.node.total_timeout
+            heappush(state.timers, (step.deadline, TOTAL, step.slot))
 
 
 def _step_waiting(state: State, event: ev.StepWaiting, at: int) -> None:
@@ -371,8 +370,10 @@ def _step_cancelled(state: State, event: ev.StepCancelled, at: int) -> None:
 
 def _end_step(state: State, step: StepState, status: StepStatus, at: int) -> None:
     assert step.status not in TERMINAL_STEP, "a step ends once"
-    _stop_acting(state, step)
-    if step.status == "queued":
+    if step.acting:
+        step.acting = False
+        state.running -= 1
+    elif step.status == "queued":
         state.queued -= 1
     if step.waiting_for is not None:
         _stop_waiting(state, step)
@@ -483,7 +484,7 @@ def _lives(step: StepState, target: str, kind: EdgeKind, caught: frozenset[str])
     if step.status == "success":
         if node.is_decision:
             return kind in _WAYS_OUT and target in (step.chosen or ())
-        return kind in (EdgeKind.DEPENDENCY, EdgeKind.SUCCESS)
+        return kind in _WELL
     if step.status == "failed":
         if kind == EdgeKind.DEPENDENCY:
             # A decision leads only where its ways are named.
@@ -492,7 +493,9 @@ def _lives(step: StepState, target: str, kind: EdgeKind, caught: frozenset[str])
     return False
 
 
-_WAYS_OUT = frozenset({EdgeKind.SUCCESS, EdgeKind.FAILURE, EdgeKind.CASE})
+# Tuples, for members of an enum are found in them by identity and hashed in Python.
+_WELL = (EdgeKind.DEPENDENCY, EdgeKind.SUCCESS)
+_WAYS_OUT = (EdgeKind.SUCCESS, EdgeKind.FAILURE, EdgeKind.CASE)
 
 
 def _blocks(step: StepState, kind: EdgeKind) -> bool:
@@ -609,9 +612,7 @@ def _end(state: State, status: ExecutionStatus, at: int) -> None:
     state.paused_at = None
     state.output_requested = False
     state.waits_for_slots = False
-    state.timers.clear()
-    state.touched.clear()
-    state.tended.clear()
+    state.timers = state.touched = state.tended = NONE_LEFT
 
 
 def _retried(state: State, event: ev.ExecutionRetried, at: int) -> None:
@@ -625,7 +626,7 @@ def _retried(state: State, event: ev.ExecutionRetried, at: int) -> None:
         set_deadline(state, at)
 
 
-_FOLDS: dict[type[ev.Event], Callable[[State, Any, int], None]] = {
+FOLDS: dict[type[ev.Event], Callable[[State, Any, int], None]] = {
     ev.ExecutionStarted: _started,
     ev.ExecutionQueued: _queued,
     ev.ExecutionBegan: _began,

@@ -20,7 +20,7 @@ from tenuto.core.definition import INFRA_ATTEMPTS
 from tenuto.core.draft import Decision, Draft, Refusal
 from tenuto.core.endings import Ending, conclude, go_on, terminate
 from tenuto.core.events import StepError
-from tenuto.core.joins import WAIT, Run, Skip, verdict
+from tenuto.core.joins import RUN, Skip, verdict
 from tenuto.core.people import approval
 from tenuto.core.reset import to_redo
 from tenuto.core.state import (
@@ -47,9 +47,10 @@ def decide(state: State, inputs: Sequence[inp.Input], now: int, *, hold: bool = 
     for given in inputs:
         _TAKES[type(given)](draft, given)
     if not hold:
-        _fire_timers(draft)
+        if state.timers:
+            _fire_timers(draft)
         _propagate(draft)
-        while conclude(draft):
+        while not state.open and conclude(draft):
             _propagate(draft)
     return draft.decision
 
@@ -179,16 +180,16 @@ def _describe(state: State) -> str:
 
 
 def _attempt_ended(draft: Draft, given: inp.AttemptEnded) -> None:
-    step = draft.state.steps[given.step]
-    if not _is_current(step, given):
+    slot, attempt, generation, outcome, noise = given
+    step = draft.state.steps[slot]
+    if not _is_current(step, attempt, generation):
         draft.refuse(given, "the attempt is not the one that runs")
         return
-    outcome = given.outcome
     match outcome:
         case inp.Succeeded():
             draft.succeed(step, outcome)
         case inp.Failed():
-            draft.attempt_failed(step, outcome, given.noise)
+            draft.attempt_failed(step, outcome, noise)
         case inp.Waiting():
             draft.wait(step, outcome)
         case inp.ConditionFalse():
@@ -222,7 +223,7 @@ def _finished(draft: Draft, step: StepState, outcome: inp.Finished) -> None:
 
 def _attempt_lost(draft: Draft, given: inp.AttemptLost) -> None:
     step = draft.state.steps[given.step]
-    if not _is_current(step, given):
+    if not _is_current(step, given.attempt, given.generation):
         draft.refuse(given, "the attempt is not the one that runs")
     elif step.report is not None:
         draft.end_by_report(step, step.report)  # whoever said it was answered, and does not say it again
@@ -249,8 +250,8 @@ def _slots_granted(draft: Draft, given: inp.SlotsGranted) -> None:
         draft.run(step)
 
 
-def _is_current(step: StepState, given: inp.AttemptEnded | inp.AttemptLost) -> bool:
-    return step.acting and step.attempts == given.attempt and step.generation == given.generation
+def _is_current(step: StepState, attempt: int, generation: int) -> bool:
+    return step.acting and step.attempts == attempt and step.generation == generation
 
 
 def _time_came(draft: Draft, given: inp.TimeCame) -> None:
@@ -348,10 +349,8 @@ def _propagate(draft: Draft) -> None:
         return
     touched, tended = state.touched, state.tended
     while touched or tended:
-        at = 0
-        while at < len(touched):
-            step = state.steps[touched[at]]
-            at += 1
+        for slot in touched:  # what is touched meanwhile is looked at in the same round
+            step = state.steps[slot]
             if step.status == "pending":
                 _look_at(draft, step)
         touched.clear()
@@ -363,15 +362,14 @@ def _propagate(draft: Draft) -> None:
 
 
 def _look_at(draft: Draft, step: StepState) -> None:
-    answer = verdict(step.node, step)
-    if answer is WAIT:
-        return
-    if isinstance(answer, Skip):
-        draft.skip(step, answer.reason, answer.cause)
-    elif isinstance(answer, Run):
+    node = step.node
+    answer = verdict(node, step)
+    if answer is RUN:
         draft.begin(step)
-        if step.node.cancel_remaining:
+        if node.cancel_remaining:
             _give_up_sources(draft, step)
+    elif isinstance(answer, Skip):
+        draft.skip(step, answer.reason, answer.cause)
 
 
 def _give_up_sources(draft: Draft, step: StepState) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
-from tenuto.core.apply import apply
+from tenuto.core.apply import FOLDS
 from tenuto.core.commands import (
     AbandonAttempt,
     AcquireExecution,
@@ -62,17 +62,18 @@ class Decision:
 class Draft:
     """The decision that is being made of one execution at the instant `now` (ms)."""
 
-    __slots__ = ("decision", "now", "state")
+    __slots__ = ("_events", "decision", "now", "state")
 
     def __init__(self, state: State, now: int) -> None:
         self.state = state
         self.now = now
-        self.decision = Decision([], [])
+        self._events: list[ev.AnyEvent] = []
+        self.decision = Decision(self._events, [])
 
     def emit(self, event: ev.AnyEvent) -> None:
         """Make a fact."""
-        apply(self.state, event, self.now)
-        self.decision.events.append(event)
+        FOLDS[type(event)](self.state, event, self.now)
+        self._events.append(event)
 
     def refuse(self, given: inp.Input, why: str, kind: str = "conflict") -> None:
         """Turn an input away; nothing happens."""

@@ -27,6 +27,9 @@ class Ending(NamedTuple):
     step: str | None = None
 
 
+_WELL = Ending("completed")
+
+
 def conclude(draft: Draft) -> bool:
     """Go on to the end if nothing is left to do. True if that began more steps."""
     state = draft.state
@@ -59,7 +62,7 @@ def _how_it_ends(state: State) -> Ending | None:
         return Ending("failed", None, request.error, request.step)
     if request is not None and request.output is not None:
         return Ending("completed", request.output)
-    return Ending("completed") if state.graph.definition.output is UNSET else None
+    return _WELL if state.graph.definition.output is UNSET else None
 
 
 def _after_handlers(state: State, begun: ev.HandlersStarted) -> Ending:

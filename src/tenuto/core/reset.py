@@ -134,9 +134,9 @@ def _reset_execution(state: State) -> None:
         state.rare.undoable.pop(step_id, None)
     state.rare.undone = set()
     state.compensation = None
-    state.timers.clear()
-    state.touched.clear()
-    state.tended.clear()
+    state.timers = []
+    state.touched = []
+    state.tended = []
     _forget_phases(state)
 
 

@@ -31,6 +31,10 @@ a step's `queueTimeout`."""
 NOTHING: dict[str, Any] = {}
 """Stands for a dict that has nothing in it yet, and never gets anything."""
 
+NONE_LEFT: list[Any] = []
+"""Stands for a list of what is left to do once there is nothing, and never gets anything: the executions that a node
+remembers are many, and each list of theirs is one more thing that the garbage collector walks."""
+
 MOST_ERRORS = 1_000
 """So many tolerated failures of a map are kept with their errors."""
 

@@ -175,24 +175,13 @@ def _add_work(view: dict[str, Any], work: Work) -> None:
 
 def _head(state: State) -> dict[str, Any]:
     current: list[str] = []
-    completed: list[str] = []
-    failed: list[str] = []
-    skipped: list[str] = []
-    cancelled: list[str] = []
-    lists = {
-        "success": completed,
-        "failed": failed,
-        "skipped": skipped,
-        "cancelled": cancelled,
-        "running": current,
-        "retrying": current,
-        "waiting": current,
-        "queued": current,
-    }
+    ended: dict[str, list[str]] = {"success": [], "failed": [], "skipped": [], "cancelled": []}
     for step in static_steps(state):
         status = step.status
-        if status != "pending":
-            lists[status].append(step.id)
+        if status in ended:
+            ended[status].append(step.id)
+        elif status != "pending":
+            current.append(step.id)
     view: dict[str, Any] = {
         "executionId": state.execution_id,
         "workflowId": state.workflow_id,
@@ -205,10 +194,10 @@ def _head(state: State) -> dict[str, Any]:
         view["endTime"] = state.end_time
         view["duration"] = _elapsed(state.start_time, state.end_time)
     view["currentSteps"] = current
-    view["completedSteps"] = completed
-    view["failedSteps"] = failed
-    view["skippedSteps"] = skipped
-    view["cancelledSteps"] = cancelled
+    view["completedSteps"] = ended["success"]
+    view["failedSteps"] = ended["failed"]
+    view["skippedSteps"] = ended["skipped"]
+    view["cancelledSteps"] = ended["cancelled"]
     view["tags"] = state.tags
     view["priority"] = state.priority
     if state.start_at is not None:
@@ -236,7 +225,7 @@ def _head(state: State) -> dict[str, Any]:
 
 def _elapsed(since: int, until: int) -> int:
     """Milliseconds between two instants of a wall clock, which somebody may have set back meanwhile."""
-    return max(0, until - since)
+    return until - since if until > since else 0
 
 
 def _error(error: StepError) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Whatever happens to the work of users ends as an outcome. An attempt that can en
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
 import structlog
@@ -61,16 +60,16 @@ class Performer:
         """The attempt's outcome, or an awaitable that yields it."""
         if plan.cache_key is not None and self._cache is not None:
             return self._perform_once(state, step, plan, plan.cache_key, self._cache)
-        if plan.when is not None or plan.params.needs_engine or step.node.kind != "task":
+        if plan.needs_task:
             return self._perform(state, step, plan)
         scope = self._scope(state, step)
         try:
             outcome = self._act(state, step, plan, plan.params.resolve_plain(scope), scope)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to actions, see `_ending_of`
             return _ending_of(plan, error)
-        if inspect.isawaitable(outcome):
-            return self._within_timeout(plan, outcome)
-        return _fitting(plan, outcome)
+        if isinstance(outcome, Ending):
+            return outcome if plan.output_schema is None else _fitting(plan, outcome)
+        return self._within_timeout(plan, outcome)
 
     async def _perform_once(
         self, state: State, step: StepState, plan: Plan, compiled: CompiledParams, cache: ResultCache
@@ -118,7 +117,7 @@ class Performer:
                     return await self._open(state, step, plan, scope)
                 params = await plan.params.resolve(scope, self._scripts)
                 outcome = self._act(state, step, plan, params, scope)
-                ending: Ending = await outcome if inspect.isawaitable(outcome) else outcome
+                ending: Ending = outcome if isinstance(outcome, Ending) else await outcome
                 return _fitting(plan, ending)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
             return _ending_of(plan, error, limit)
@@ -179,7 +178,7 @@ class Performer:
                 step_key=step_key(state.execution_id, step),
                 attempt=step.attempts,
                 params=params,
-                context=scope["context"],
+                context=scope.context(),
                 scope=scope,
                 now=self._clock.now(),
                 timeout=plan.node.timeout,

@@ -174,7 +174,9 @@ class Driver:
         while self._ready and len(work) < self._settings.batch:
             live = self._ready.popleft()
             live.queued = False
-            given, live.inbox = live.inbox[:AT_ONCE], live.inbox[AT_ONCE:]
+            given, live.inbox = live.inbox, live.inbox[AT_ONCE:]
+            if live.inbox:
+                given = given[:AT_ONCE]
             try:
                 item = self._decide(live, given, now, batch)
             except Exception:  # a fault of ours in one execution must not stop the others
@@ -212,11 +214,9 @@ class Driver:
         if decision.posts:
             work.posts = inbox.items_of(live.execution_id, state.seq, decision.posts)
             batch.items.extend(work.posts)
-        if live.workflow.definition.concurrency:
+        if live.workflow.shares:
             batch.items.extend(self.queueing.items_of(live, decision))
-        for item in given:
-            if item.kept is not None and item.kept.item is not None:
-                batch.items.append(item.kept.item)
+            batch.items.extend(_kept_items(given))
         return work
 
     def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:
@@ -261,15 +261,20 @@ class Driver:
             live.is_new = False
             self._telemetry.recorded(live.state.workflow_id, decision.events)
             live.answer(item.given, decision.refused)
-            _release(item.given, is_written=True)
-            self.queueing.committed(live)
-            for refusal in decision.refused:
-                self.queueing.refused(live, refusal.given)
+            if live.workflow.shares:
+                self._free(item)
             self._carry_out_all(live, decision.commands)
             if item.posts:
                 self._on_posts(item.posts)
             self._on_records(live)
             self._rest(live)
+
+    def _free(self, item: Work) -> None:
+        """Give others what the decision, which is on disk now, has left to them."""
+        _release(item.given, is_written=True)
+        self.queueing.committed(item.live)
+        for refusal in item.decision.refused:
+            self.queueing.refused(item.live, refusal.given)
 
     def _rest(self, live: Live) -> None:
         """After a decision: go on with what came meanwhile, else wait for time, or leave memory."""
@@ -294,10 +299,11 @@ class Driver:
     # -- commands ---------------------------------------------------------------------------------------------
 
     def _carry_out_all(self, live: Live, commands: list[Command]) -> None:
-        for command in commands[:AT_ONCE]:
+        rest = commands[AT_ONCE:]
+        for command in commands[:AT_ONCE] if rest else commands:
             self._carry_out(live, command)
-        if len(commands) > AT_ONCE:
-            self._spawn(self._carry_out_rest(live, commands[AT_ONCE:]))
+        if rest:
+            self._spawn(self._carry_out_rest(live, rest))
 
     async def _carry_out_rest(self, live: Live, commands: list[Command]) -> None:
         """The rest of a wide fan, a slice at a time, so that other executions get their turns. Once the state has been
@@ -325,14 +331,15 @@ class Driver:
             self._spawn(self.queueing.ask(live, command))
 
     def _run(self, live: Live, command: RunAttempt) -> None:
-        step = live.state.steps[command.step]
+        slot, attempt, generation = command
+        step = live.state.steps[slot]
         plan = live.workflow.plans[step.node.number]
         ending = self._performer.perform_at_once(live.state, step, plan)
-        key = (command.step, command.attempt, command.generation)
-        if isinstance(ending, Awaitable):
-            live.attempts[key] = self._spawn(self._follow(live, key, ending))
+        if isinstance(ending, inp.Ending):
+            self.tell(live, inp.AttemptEnded(slot, attempt, generation, ending, self._noise()))
         else:
-            self.tell(live, inp.AttemptEnded(*key, ending, self._noise()))
+            key = (slot, attempt, generation)
+            live.attempts[key] = self._spawn(self._follow(live, key, ending))
 
     async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
         outcome = await ending
@@ -347,7 +354,7 @@ class Driver:
             self._give(live, Given(inp.AttemptEnded(*key, outcome, self._noise()), None, kept))
 
     def _noise(self) -> float:
-        return self._rng.uniform(-1, 1)
+        return 2 * self._rng.random() - 1
 
     async def _compute_output(self, live: Live) -> None:
         self.tell(live, await self._performer.compute_output(live.state, live.workflow))
@@ -629,6 +636,11 @@ class Driver:
             await live.wait(timeout_ms, until_step)
         finally:
             self._rest(live)
+
+
+def _kept_items(given: Sequence[Given]) -> list[Item]:
+    """What the commit writes of results that later executions may take."""
+    return [item.kept.item for item in given if item.kept is not None and item.kept.item is not None]
 
 
 def _release(given: Sequence[Given], *, is_written: bool) -> None:

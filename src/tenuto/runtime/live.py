@@ -104,15 +104,20 @@ class Live:
     def answer(self, given: Sequence[Given], refused: Sequence[Refusal]) -> None:
         """Tell whoever gave these inputs, waits for an end, or wants to read, that they are decided and on disk."""
         for item in given:
-            if item.answer is not None and not item.answer.done():
-                item.answer.set_result(next((r for r in refused if r.given is item.input), None))
+            answer = item.answer
+            if answer is not None and not answer.done():
+                answer.set_result(
+                    next((r for r in refused if r.given is item.input), None) if refused else None
+                )
         if self.waiters:
             self._wake_waiters()
-        self.settle_readers()
+        if self.readers:
+            self.settle_readers()
 
     def _wake_waiters(self) -> None:
+        is_terminal = self.state.is_terminal
         for waiter in list(self.waiters):
-            if self._has_ended(waiter.until_step):
+            if is_terminal or (waiter.until_step is not None and self._has_ended(waiter.until_step)):
                 self.waiters.remove(waiter)
                 waiter.release()
 

@@ -47,7 +47,7 @@ class Scope(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         state = self._state
         if name == "context":
-            return self._context()
+            return self.context()
         if name == "input":
             return state.input
         if name == "steps":
@@ -61,7 +61,8 @@ class Scope(Mapping[str, Any]):
             return self._facts(self._step)
         return self._inner(name)
 
-    def _context(self) -> Mapping[str, Any]:
+    def context(self) -> Mapping[str, Any]:
+        """The start context and the results of steps that succeeded, by key."""
         if self._step is None or self._step.frame.parent is None:
             return self._state.context
         frames = self._frames()

@@ -19,12 +19,13 @@ FindAction = Callable[[Node], Action | None]
 class Plan:
     """How to perform a step: its action (None where this process serves none of that name, or the step is a container),
     params and `when`; of a map its `items`, of a loop its `until`; the keys of its slots and of its cached result; and the
-    schema that its result must fit."""
+    schema that its result must fit. `needs_task` says that there is something to wait for before the action itself."""
 
     __slots__ = (
         "action",
         "cache_key",
         "items",
+        "needs_task",
         "node",
         "output_schema",
         "params",
@@ -54,13 +55,24 @@ class Plan:
         if spec.cache is not None and not is_container:
             self.cache_key = compile_params({"key": spec.cache.key}, frozenset(), known_ids)
         self.output_schema = None if is_container else _schema(spec.output_schema)
+        self.needs_task = is_container or self.when is not None or self.params.needs_engine
 
 
 class Workflow:
     """A version with everything worked out once, by the numbers of its nodes. `output` computes the definition's
-    `output`, where it has one; `slot_keys` are those of executions."""
+    `output`, where it has one; `slot_keys` are those of executions. `shares` says that slots or kept results tie its
+    executions to others."""
 
-    __slots__ = ("definition", "graph", "input_schema", "output", "output_schema", "plans", "slot_keys")
+    __slots__ = (
+        "definition",
+        "graph",
+        "input_schema",
+        "output",
+        "output_schema",
+        "plans",
+        "shares",
+        "slot_keys",
+    )
 
     def __init__(self, definition: Definition, version: int, find_action: FindAction) -> None:
         self.definition = definition
@@ -77,6 +89,9 @@ class Workflow:
         self.slot_keys: CompiledParams | None = None
         if definition.concurrency:
             self.slot_keys = compile_params({"keys": [slots.key for slots in definition.concurrency]})
+        self.shares = self.slot_keys is not None or any(
+            plan.slot_keys is not None or plan.cache_key is not None for plan in self.plans
+        )
         self.input_schema = _schema(definition.input_schema)
         self.output_schema = _schema(definition.output_schema)
 

@@ -99,7 +99,7 @@ class CompiledParams:
     """Params with their templates parsed. Each resolving gives new containers, so nobody shares what another may
     change."""
 
-    __slots__ = ("_containers", "_expressions", "is_constant", "needs_engine")
+    __slots__ = ("_containers", "_expressions", "_flat", "is_constant", "needs_engine")
 
     def __init__(self, containers: list[_Container]) -> None:
         self._containers = containers
@@ -108,9 +108,15 @@ class CompiledParams:
         self._expressions = [expression for expression in expressions if expression.needs_engine]
         self.is_constant = not slots
         self.needs_engine = bool(self._expressions)
+        self._flat: dict[str, Any] | None = None
+        """The params themselves, where there is nothing to put into them and nothing inside them to copy."""
+        if self.is_constant and len(containers) == 1:
+            self._flat = dict(containers[0].source)
 
     def resolve_plain(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         """The params with every template resolved, at once. Raises ScriptFailed (`expression`) naming what is absent."""
+        if self._flat is not None:
+            return self._flat.copy()
         assert not self.needs_engine, "only for params whose templates are plain paths"
         return self._build(scope, {})
 
