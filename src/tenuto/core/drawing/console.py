@@ -4,13 +4,13 @@ for each step with what it comes after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
 from tenuto.core.drawing.layers import Layout
-from tenuto.core.drawing.parts import GLYPHS, lines, look, step_of
-from tenuto.core.graph import Graph, Node
+from tenuto.core.drawing.parts import GLYPHS, HEADINGS, Subject, blocks, inside, lines, marked
+from tenuto.core.graph import Block, Graph, Node
 from tenuto.core.state import State
 
 MOST_BOXES = 200
@@ -25,48 +25,71 @@ _GAP = 3
 
 def terminal(graph: Graph, state: State | None = None, width: int = 100) -> list[str]:
     """The workflow in lines of at most `width` characters (the list form may be wider)."""
-    if len(graph.nodes) <= MOST_BOXES:
-        layout = Layout(graph)
-        boxes = [_text(node, state) for node in graph.nodes]
+    subject = Subject(graph, state)
+    if len(graph.all_nodes) <= MOST_BOXES:
         with suppress(_Tangled):
-            drawn = _Sheet(layout, boxes).draw()
+            drawn = _parts(graph, lambda block: _boxed(block, subject))
             if max(map(len, drawn)) <= width:
                 return drawn + _legend(graph)
-    return _listed(graph, state)
+    return _parts(graph, lambda block: _listed(block, subject))
 
 
-def _text(node: Node, state: State | None) -> str:
-    status, detail = look(state, node)
-    step = step_of(state, node)
-    if status is None or step is None:
-        return node.id
-    tries = f" ×{step.attempts}" if step.attempts > 1 else ""
+def _parts(graph: Graph, draw: Callable[[Block], list[str]]) -> list[str]:
+    """The workflow's own steps, and under headings its handlers."""
+    out = draw(graph.root)
+    for kind, block in graph.handlers.items():
+        out += ["", f"{HEADINGS[kind]}:", *draw(block)]
+    return out
+
+
+def _boxed(block: Block, subject: Subject) -> list[str]:
+    """The steps in boxes, those of containers in theirs; recursion follows the nesting, which is bounded. Raises
+    _Tangled."""
+    contents = []
+    for node in block.nodes:
+        nested = inside(node)
+        contents.append([_text(node, subject), *([] if nested is None else _boxed(nested, subject))])
+    return _Sheet(Layout(block), contents).draw()
+
+
+def _text(node: Node, subject: Subject) -> str:
+    status, _ = subject.look(node)
+    name = marked(node.id, node)
+    if status is None:
+        return name
+    step, detail = subject.step(node), subject.detail(node)
+    tries = f" ×{step.attempts}" if step is not None and step.attempts > 1 else ""
     more = f" ({detail})" if detail else ""
-    return f"{GLYPHS[status]} {node.id}{tries}{more}"
+    return f"{GLYPHS[status]} {name}{tries}{more}"
 
 
 def _legend(graph: Graph) -> list[str]:
     """What the lines cannot say: which edges are taken only on some outcome."""
     labelled = [
-        f"  {graph.nodes[line.source].id} ─{line.label}→ {graph.nodes[line.target].id}"
-        for line in lines(graph)
+        f"  {block.nodes[line.source].id} ─{line.label}→ {block.nodes[line.target].id}"
+        for block in blocks(graph)
+        for line in lines(block)
         if line.label
     ]
     return ["", *labelled] if labelled else []
 
 
-def _listed(graph: Graph, state: State | None) -> list[str]:
-    """Each step after those it comes after, with their names."""
-    sources: list[list[str]] = [[] for _ in graph.nodes]
-    for line in lines(graph):
+def _listed(block: Block, subject: Subject, indent: str = "") -> list[str]:
+    """Each step after those it comes after, with their names, and what is in a container below it. Recursion follows
+    the nesting, which is bounded."""
+    sources: list[list[str]] = [[] for _ in block.nodes]
+    for line in lines(block):
         via = f" ({line.label})" if line.label else ""
-        sources[line.target].append(graph.nodes[line.source].id + via)
-    layer_of = Layout(graph).layer_of
+        sources[line.target].append(block.nodes[line.source].id + via)
+    layer_of = Layout(block).layer_of
     out = []
-    for node in sorted(graph.nodes, key=lambda node: (layer_of[node.index], node.index)):
+    for node in sorted(block.nodes, key=lambda node: (layer_of[node.index], node.index)):
         before = sources[node.index]
         named = ", ".join(before[:4]) + (f" and {len(before) - 4} more" if len(before) > 4 else "")
-        out.append(_text(node, state) + (f"  ← {named}" if named else ""))
+        out.append(indent + _text(node, subject) + (f"  ← {named}" if named else ""))
+        nested = inside(node)
+        if nested is not None:
+            out += _listed(nested, subject, indent + "    ")
     return out
 
 
@@ -96,11 +119,12 @@ class _Tangled(Exception):
 
 
 class _Sheet:
-    """Boxes in rows of three characters, and between two rows as many tracks as their lines need."""
+    """Boxes in rows as high as the highest in them, and between two rows as many tracks as their lines need. `contents`
+    are the lines in each box, the first of them its title."""
 
-    def __init__(self, layout: Layout, texts: list[str]) -> None:
+    def __init__(self, layout: Layout, contents: list[list[str]]) -> None:
         self.layout = layout
-        self.texts = texts
+        self.contents = contents
         self.sizes = [self._size(item) for item in range(len(layout.layer_of))]
         self.columns = _columns(layout, layout.spread(self.sizes, _GAP), self.sizes)
         self.width = max(self._left(item) + self.sizes[item] for item in range(len(self.sizes)))
@@ -119,26 +143,34 @@ class _Sheet:
         if item >= self.layout.count:
             return 1
         bundles = {tuple(self.layout.after[source]) for source in self.layout.before[item]}
-        return max(len(self.texts[item]) + 4, 2 * len(bundles) + 1) | 1
+        return max(max(map(len, self.contents[item])) + 4, 2 * len(bundles) + 1) | 1
 
     def _left(self, item: int) -> int:
         return self.columns[item] - self.sizes[item] // 2
 
     def _boxes(self, layer: list[int]) -> list[str]:
-        rows = [[" "] * self.width for _ in range(3)]
+        height = max((len(self.contents[item]) for item in layer if item < self.layout.count), default=1) + 2
+        rows = [[" "] * self.width for _ in range(height)]
         for item in layer:
-            if item >= self.layout.count:
-                for row in rows:
+            top = 0 if item >= self.layout.count else self._box(rows, item)
+            if top == 0 or self.layout.after[item]:
+                for row in rows[top:]:
                     row[self.columns[item]] = "│"
-                continue
-            inner = self.sizes[item] - 2
-            bottom = ["─"] * inner
-            if self.layout.after[item]:
-                bottom[inner // 2] = "┬"
-            _put(rows[0], self._left(item), "┌" + "─" * inner + "┐")
-            _put(rows[1], self._left(item), f"│ {self.texts[item]:^{inner - 2}} │")
-            _put(rows[2], self._left(item), "└" + "".join(bottom) + "┘")
         return ["".join(row) for row in rows]
+
+    def _box(self, rows: list[list[str]], item: int) -> int:
+        """Draw the box at the top of the rows; how many it takes."""
+        left, inner = self._left(item), self.sizes[item] - 2
+        title, *body = self.contents[item]
+        wide = max(map(len, body), default=0)
+        _put(rows[0], left, "┌" + "─" * inner + "┐")
+        for row, text in zip(rows[1:], [title, *(text.ljust(wide) for text in body)], strict=False):
+            _put(row, left, f"│ {text:^{inner - 2}} │")
+        bottom = ["─"] * inner
+        if self.layout.after[item]:
+            bottom[inner // 2] = "┬"
+        _put(rows[len(body) + 2], left, "└" + "".join(bottom) + "┘")
+        return len(body) + 3
 
     def _lines(self, layer: list[int]) -> list[str]:
         sources: dict[_After, list[int]] = {}

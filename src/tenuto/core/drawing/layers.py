@@ -1,4 +1,4 @@
-"""Where the steps of a picture stand: in layers, each step after all it depends on, with few crossings.
+"""Where the steps of one block stand: in layers, each step after all it depends on, with few crossings.
 
 The way of Sugiyama: longest-path layers, edges over several layers bent through stand-ins, order within a layer by the
 neighbours' mean, and places along a layer fitted to the neighbours by isotonic regression. Every pass is linear or
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tenuto.core.drawing.parts import Line, lines
-from tenuto.core.graph import Graph
+from tenuto.core.graph import Block
 
 MOST_BENDS = 20_000
 """Edges over several layers are bent around what is between until so many bends are used; the rest go straight."""
@@ -26,12 +26,12 @@ class Path(NamedTuple):
 
 
 class Layout:
-    """Items by layer and in order. Items below `count` are steps (by index), the others bends of long edges."""
+    """Items by layer and in order. Items below `count` are steps of the block (by index), the others bends of long edges."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.count = len(graph.nodes)
-        self.layer_of = _layers(graph)
-        self.paths = self._bend(list(lines(graph)))
+    def __init__(self, block: Block) -> None:
+        self.count = len(block.nodes)
+        self.layer_of = _layers(block)
+        self.paths = self._bend(list(lines(block)))
         self.layers: list[list[int]] = [[] for _ in range(max(self.layer_of) + 1)]
         for item, layer in enumerate(self.layer_of):
             self.layers[layer].append(item)
@@ -86,13 +86,13 @@ class Layout:
         return [centre - start for centre in centres]
 
 
-def _layers(graph: Graph) -> list[int]:
+def _layers(block: Block) -> list[int]:
     """For each step the length of the longest path to it."""
-    layer = [0] * len(graph.nodes)
-    missing = [node.in_count for node in graph.nodes]
-    ready = list(graph.roots)
+    layer = [0] * len(block.nodes)
+    missing = [node.in_count for node in block.nodes]
+    ready = list(block.roots)
     while ready:
-        node = graph.nodes[ready.pop()]
+        node = block.nodes[ready.pop()]
         for target, _ in node.out:
             layer[target] = max(layer[target], layer[node.index] + 1)
             missing[target] -= 1
