@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import structlog
 
 from tenuto.cli.demo import processes
 from tenuto.cli.main import main
@@ -41,7 +42,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Runs a command without any setting from the environment."""
     for name in list(os.environ):
         if name.startswith("TENUTO_"):
@@ -57,7 +58,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         written = capsys.readouterr()
         return Ran(int(code or 0), written.out, written.err)
 
-    return run
+    yield run
+    structlog.reset_defaults()  # a command may have set logs up to go where nobody listens any more
 
 
 @pytest.fixture
