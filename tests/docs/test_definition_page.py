@@ -58,7 +58,13 @@ def test_a_table_has_every_field_with_its_default(heading: str, struct: str) -> 
     } == {}
 
 
-@pytest.mark.parametrize("struct", ["Receiver", "Case"])
+SMALLER = [
+    "Receiver", "Case", "AtLeast", "CatchRule", "Handlers", "Compensate", "Compensation", "CacheRule", "Slots",
+    "ExecutionSlots",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("struct", SMALLER)
 def test_the_smaller_tables_have_every_field(struct: str) -> None:
     for name, default in expected_rows(struct).items():
         assert f"| `{name}` | {default} |" in PAGE

@@ -17,7 +17,7 @@ from tenuto.wire.definitions import parse_definition
 from tenuto.wire.schedules import read_schedule
 from tests.docs.console import agree, examples_of, run
 from tests.docs.pages import PAGES, blocks_of, name_of
-from tests.docs.pictures import FOLDER, draw
+from tests.docs.pictures import FOLDER, draw, redrawn
 
 NOT_OURS = {"docs/api.md", "examples/README.md"}
 """Pages whose examples other suites run."""
@@ -89,3 +89,8 @@ def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_pictures_are_what_is_drawn_now() -> None:
     for name, drawn in draw().items():
         assert (FOLDER / name).read_text() == drawn, "draw it anew: python -m tests.docs.pictures"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_the_examples_that_a_page_draws_look_as_they_do_now(page: Path) -> None:
+    assert redrawn(page) == page.read_text(), "draw them anew: python -m tests.docs.pictures"
