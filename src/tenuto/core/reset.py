@@ -22,13 +22,14 @@ def to_redo(state: State) -> tuple[list[str], list[str]]:
 
 
 def to_redo_step(state: State, wanted: StepState) -> tuple[list[str], list[str]]:
-    """The same for one failed step and all that comes after it."""
-    slots = {wanted.slot}
+    """The same for one failed step, with what was undone, and all that comes after those."""
+    owners = _owners_of_undone(state)
+    slots = {wanted.slot} | owners
     frame = wanted.frame
     while frame.owner is not None:
         slots.add(frame.owner)
         frame = state.steps[frame.owner].frame
-    return _closure(state, lambda step: step.slot in slots, set())
+    return _closure(state, lambda step: step.slot in slots or step.id in state.rare.undone, owners)
 
 
 def to_run_from(state: State, first: StepState) -> set[str]:
