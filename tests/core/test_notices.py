@@ -7,7 +7,7 @@ from typing import Any
 from tenuto.core import inputs as inp
 from tenuto.core.commands import Message
 from tenuto.core.decide import decide
-from tenuto.core.definition import Definition, RetryPolicy, Webhooks
+from tenuto.core.definition import CatchRule, Compensate, Definition, Handlers, RetryPolicy, Webhooks
 from tenuto.core.events import StepError
 from tenuto.core.graph import compile_graph
 from tenuto.core.state import State
@@ -87,3 +87,84 @@ def test_a_retry_tells_again_what_is_done_again() -> None:
         inp.AttemptEnded(1, 1, 1, inp.Succeeded(2)),
     )
     assert [message.kind for message in messages] == ["onStep", "onFailure", "onStep", "onStep", "onComplete"]
+
+
+def told_of(definition: Definition, *ends: tuple[str, inp.Ending]) -> list[Message]:
+    """The messages of an execution whose steps (instance ids) end so, one after the other."""
+    state = State(compile_graph(definition))
+    messages = list(decide(state, [inp.Start("e", {})], START).messages)
+    for step_id, outcome in ends:
+        now = state.step(step_id)
+        given = inp.AttemptEnded(now.slot, now.attempts, now.generation, outcome)
+        messages += decide(state, [given], START).messages
+    return messages
+
+
+def names(messages: list[Message]) -> list[str]:
+    """The steps told of, and the ends of the execution."""
+    return [message.body.get("stepId") or message.kind for message in messages]
+
+
+DONE = inp.Succeeded(1)
+DOWN = inp.Failed(StepError("http.503", "down"))
+
+
+def test_steps_of_a_parallel_are_told_of_and_so_is_what_it_returns() -> None:
+    fan = step("fan", type="parallel", steps=(step("left"), step("right")))
+    messages = told_of(Definition(id="w", steps=(fan,), webhooks=ALL), ("right", DONE), ("left", DONE))
+    assert names(messages) == ["right", "left", "fan", "onComplete"]
+    assert messages[-1].body["results"] == {"fan": {"left": 1, "right": 1}}
+
+
+def test_items_and_rounds_are_told_of_only_when_their_container_ends() -> None:
+    definition = Definition(
+        id="w",
+        steps=(
+            step("each", type="map", items=[], steps=(step("a"),)),
+            step("poll", type="loop", until="x", action="noop"),
+        ),
+        webhooks=ALL,
+    )
+    expanded = inp.Expanded([1, 2])
+    messages = told_of(
+        definition,
+        ("each", expanded),
+        ("a[1]", DONE),
+        ("poll[0]", DONE),
+        ("a[0]", DONE),
+        ("poll", inp.Judged(met=True)),
+    )
+    assert names(messages) == ["each", "poll", "onComplete"]
+    assert messages[-1].body["results"] == {"each": [{"a": 1}, {"a": 1}], "poll": 1}
+
+
+def test_handlers_and_compensations_are_told_of_and_the_end_says_how_much_was_undone() -> None:
+    definition = Definition(
+        id="w",
+        steps=(step("a", compensate=Compensate(action="noop")), step("b", "a")),
+        handlers=Handlers(failure=(step("alert"),)),
+        webhooks=ALL,
+    )
+    messages = told_of(definition, ("a", DONE), ("b", DOWN), ("alert", DOWN), ("a:compensate", DONE))
+    assert names(messages) == ["a", "b", "alert", "a:compensate", "onFailure"]
+    end = messages[-1].body
+    assert (end["failedSteps"], end["compensation"], end["error"]["stepId"]) == (
+        ["b", "alert"],
+        "complete",
+        "b",
+    )
+
+
+def test_what_handlers_return_is_among_the_results() -> None:
+    definition = Definition(
+        id="w", steps=(step("a"),), handlers=Handlers(always=(step("clean"),)), webhooks=ALL
+    )
+    messages = told_of(definition, ("a", DONE), ("clean", inp.Succeeded("swept")))
+    assert messages[-1].body["results"] == {"a": 1, "clean": "swept"}
+
+
+def test_a_failure_that_was_caught_or_tolerated_is_still_told_of_as_that_of_a_step() -> None:
+    caught = step("a", catch=(CatchRule(errors=("http",), next=("b",)),))
+    messages = told_of(Definition(id="w", steps=(caught, step("b")), webhooks=ALL), ("a", DOWN), ("b", DONE))
+    assert names(messages) == ["a", "b", "onComplete"]
+    assert messages[0].body["type"] == "step.failed"

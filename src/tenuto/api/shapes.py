@@ -90,15 +90,30 @@ class WorkflowVersion(Shape, kw_only=True):
     archived: bool
 
 
+HandlerKind = Annotated[
+    Literal["failure", "cancel", "always"], Meta(description="it is one of these handlers, or inside one")
+]
+
+
+class GraphCompensate(Shape, kw_only=True):
+    """What undoes a step."""
+
+    action: str
+
+
 class GraphNode(Shape, kw_only=True):
     """A step as a picture needs it."""
 
     id: str
     name: str
-    type: Literal["task", "decision", "parallel"]
+    type: Literal["task", "decision", "parallel", "map", "loop"]
     action: str
     join: str
     critical: bool
+    at_least: Annotated[int, Meta(description="how many edges must live")] | UnsetType = UNSET
+    parent: Annotated[str, Meta(description="the container it is in")] | UnsetType = UNSET
+    handlers: HandlerKind | UnsetType = UNSET
+    compensate: Annotated[GraphCompensate, Meta(description="what undoes it")] | UnsetType = UNSET
 
 
 class GraphEdge(Shape, kw_only=True):
@@ -106,7 +121,7 @@ class GraphEdge(Shape, kw_only=True):
 
     source: str = field(name="from")
     target: str = field(name="to")
-    kind: Literal["dependency", "onSuccess", "onFailure", "case"]
+    kind: Literal["dependency", "onSuccess", "onFailure", "case", "catch"]
     label: str | UnsetType = UNSET
 
 
@@ -181,6 +196,7 @@ class StepResult(Shape, kw_only=True):
     waiting_for: str | UnsetType = UNSET
     waiting_until: Instant | UnsetType = UNSET
     next_attempt_at: Instant | UnsetType = UNSET
+    queued_since: Instant | UnsetType = UNSET
     details: (
         Annotated[dict[str, Any], Meta(description="what the wait needs to know: of an approval, its form …")]
         | UnsetType
@@ -262,6 +278,9 @@ class DrawnStep(Shape, kw_only=True):
     status: DrawnStatus
     attempts: int
     dependencies: list[str]
+    parent: Annotated[str, Meta(description="the container it is in")] | UnsetType = UNSET
+    undoes: Annotated[str, Meta(description="the step that it undoes")] | UnsetType = UNSET
+    handlers: HandlerKind | UnsetType = UNSET
     duration: Duration | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 

@@ -1,4 +1,6 @@
-"""The bodies of webhooks: what a receiver is told of a step or an execution, complete in itself."""
+"""The bodies of webhooks: what a receiver is told of a step or an execution, complete in itself. What is in containers is
+told of as their result; items and rounds are not told of one by one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import Any
 from tenuto.core.commands import Message, WebhookKind
 from tenuto.core.events import StepError
 from tenuto.core.state import State, StepState
+from tenuto.core.view import static_steps
 
 _ATTRIBUTES: dict[WebhookKind, tuple[str, str]] = {
     "onComplete": ("on_complete", "execution.completed"),
@@ -33,13 +36,23 @@ def execution_notice(state: State, kind: WebhookKind, now: int) -> Message | Non
     if getattr(state.graph.definition.webhooks, attribute) is None:
         return None
     body = _head(state, name, now)
+    steps = static_steps(state)
     if kind == "onComplete":
-        body["results"] = {step.id: step.result for step in state.own_steps() if step.status == "success"}
+        body["results"] = {
+            step.id: step.result for step in steps if step.status == "success" and _stands_alone(step)
+        }
     else:
-        body["failedSteps"] = [step.id for step in state.own_steps() if step.status == "failed"]
+        body["failedSteps"] = [step.id for step in steps if step.status == "failed"]
         if state.error is not None:
             body["error"] = _error(state.error) | {"stepId": state.error_step}
+        if state.compensation is not None:
+            body["compensation"] = state.compensation
     return Message(kind, body)
+
+
+def _stands_alone(step: StepState) -> bool:
+    """Whether it is one of the workflow's own steps or a handler, not inside another."""
+    return step.frame.block.kind in ("root", "handler")
 
 
 def _head(state: State, name: str, now: int) -> dict[str, Any]:
