@@ -206,6 +206,38 @@ async def test_an_item_is_completed_under_its_own_id(client: Client, stage: Stag
     assert gone.status in (404, 409)
 
 
+BRANCHES = ({"id": "x"}, {"id": "y"})
+DECISIONS: dict[str, dict[str, Any]] = {
+    "cases": {"type": "decision", "cases": [{"when": "false", "next": ["x"]}], "default": ["y"]},
+    "condition": {
+        "action": "condition", "params": {"expression": "false"}, "onSuccess": ["x"], "onFailure": ["y"],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"), [("cases", {"chosen": ["x"]}), ("condition", {"branch": "true", "result": 1})]
+)
+async def test_a_decision_that_is_completed_by_hand_chooses_what_its_result_says(
+    client: Client, stage: Stage, kind: str, result: Any
+) -> None:
+    path = await stage.start(OTHER, {"id": "a", "dependencies": ["other"], **DECISIONS[kind]}, *BRANCHES)
+    assert (await client.post(f"{path}/steps/a/complete", {"result": result})).status == 200
+    await stage.with_step(path, "x", "success")
+    assert (await step(client, path, "y"))["reason"] == "branch_not_taken"
+
+
+@pytest.mark.parametrize("kind", DECISIONS)
+@pytest.mark.parametrize("result", [None, {"a": 1}, {"chosen": ["nope"]}, {"chosen": "x"}, {"branch": True}])
+async def test_a_decision_is_not_completed_without_a_choice(
+    client: Client, stage: Stage, kind: str, result: Any
+) -> None:
+    path = await stage.start(OTHER, {"id": "a", "dependencies": ["other"], **DECISIONS[kind]}, *BRANCHES)
+    reply = await client.post(f"{path}/steps/a/complete", {"result": result})
+    assert (reply.status, reply.json()["errors"][0]["path"]) == (400, "result")
+    assert "x" not in (await client.get(path)).json()["stepResults"]
+
+
 @pytest.mark.parametrize(
     ("verb", "body", "place"),
     [

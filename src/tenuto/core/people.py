@@ -73,10 +73,17 @@ def complete(draft: Draft, given: inp.Complete) -> None:
         return
     draft.abandon(step)
     if given.error is None:
-        draft.succeed(step, inp.Succeeded(given.result), by=given.by, reason=given.reason)
+        outcome = inp.Succeeded(given.result, _chosen(step, given.result))
+        draft.succeed(step, outcome, by=given.by, reason=given.reason)
     else:
         draft.fail(step, given.error, by=given.by, reason=given.reason)
     draft.cancel_inside(step)
+
+
+def _chosen(step: StepState, result: Any) -> list[str] | None:
+    """What a decision that is completed by hand chooses: its result says so, as one of its own would."""
+    chosen = result.get("chosen") if step.node.is_decision and isinstance(result, dict) else None
+    return list(chosen) if isinstance(chosen, list) else None
 
 
 def _called_back(draft: Draft, given: inp.Complete, step: StepState) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from tenuto.core.events import ForkLink, StepCopied
 from tenuto.core.graph import Graph
 from tenuto.core.inputs import Approve, ChildEnded, Complete, Signal
@@ -47,13 +49,36 @@ def check_form(state: State, given: Approve) -> None:
 
 
 def check_result(workflow: Workflow, state: State, given: Complete) -> None:
-    """Raise Invalid where a result given from outside does not fit the `outputSchema` of its step."""
+    """Raise Invalid where a result given from outside does not fit its step: its `outputSchema`, or its choices."""
     step = state.find_step(given.step)
     if step is not None and given.error is None:
+        _check_choice(step, given)
         schema = workflow.plans[step.node.number].output_schema
         problems = [] if schema is None else schema.problems(given.result, ("result",))
         if problems:
             raise Invalid(problems)
+
+
+def _check_choice(step: StepState, given: Complete) -> None:
+    """Raise Invalid where a decision is completed without saying what it chooses: nothing after it would run."""
+    if not step.node.is_decision:
+        return
+    said = given.result if isinstance(given.result, dict) else {}
+    spec = step.node.spec
+    if spec.action == "condition":
+        fits = said.get("branch") in ("true", "false")
+        message = 'This step is a decision; say what it chooses: {"branch": "true"} or {"branch": "false"}.'
+    else:
+        targets = [name for case in spec.cases for name in case.next]
+        targets += [] if spec.default is UNSET else spec.default
+        chosen = said.get("chosen")
+        fits = isinstance(chosen, list) and all(name in targets for name in chosen)
+        named = ", ".join(f"`{name}`" for name in dict.fromkeys(targets))
+        message = (
+            f'This step is a decision; say what it chooses, as {{"chosen": [...]}}, of: {named or "nothing"}.'
+        )
+    if not fits:
+        raise Invalid([Problem("result", "choice", message)])
 
 
 def fitting(workflow: Workflow, state: State, given: ChildEnded) -> ChildEnded:
