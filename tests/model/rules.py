@@ -225,7 +225,7 @@ def dead_reasons(incoming: Incoming) -> frozenset[str]:
     """Why a step is skipped that nothing failed for: a branch was not taken, or its sources did not run
     either."""
     sources = (end for end, fate in zip(incoming.ends, incoming.fates, strict=True) if fate == "dead")
-    taken_elsewhere = any(end is not None and end.status != "skipped" for end in sources)
+    taken_elsewhere = any(end is not None and end.status in ("success", "failed") for end in sources)
     return BRANCH_NOT_TAKEN if taken_elsewhere else UPSTREAM_SKIPPED
 
 
