@@ -19,7 +19,8 @@ from tests.api.server import running
 
 BEYOND_SCHEMAS = frozenset(
     {
-        "/workflows", "/workflows/validate", "/workflows/{workflowId}/test", "/executions/start", "/schedules", "/schedules/{scheduleId}",
+        "/workflows", "/workflows/validate", "/workflows/{workflowId}/test", "/executions/start", "/schedules",
+        "/schedules/{scheduleId}",
         "/schedules/{scheduleId}/backfill", "/executions/bulk", "/executions/{executionId}/steps/{stepId}/fail",
     }
 )  # fmt: skip

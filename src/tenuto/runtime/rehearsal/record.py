@@ -83,35 +83,44 @@ class Record:
             case ev.UndoEnded():
                 if event.well:
                     self.undone.append(step)
-            case (
-                ev.StepSucceeded() | ev.StepFailed() | ev.StepSkipped() | ev.StepCancelled() | ev.StepCopied()
-            ):
-                deed.status = _END[type(event)]
-                deed.ended = place
-                deed.reason = (
-                    getattr(event, "reason", None) if not isinstance(event, ev.StepSucceeded) else None
-                )
-                deed.error = getattr(event, "error", None)
-                deed.result = getattr(event, "result", None)
-                if isinstance(event, ev.StepFailed) or deed.reason == "run_cancelled" == deed.status:
-                    deed.reason = None
             case ev.StepStarted() | ev.BodiesStarted():
                 deed.status = "running"
                 deed.began = place if deed.began is None else deed.began
-            case ev.StepWaiting() | ev.StepParked() | ev.RoundJudged():
-                deed.status = "waiting"
-            case ev.AttemptFailed() | ev.AttemptInterrupted() | ev.StepRetried():
-                deed.status = "retrying"
-            case ev.StepQueued():
-                deed.status = "queued"
+            case _ if type(event) in _UNDER_WAY:
+                deed.status = _UNDER_WAY[type(event)]
+            case _ if type(event) in _END:
+                deed.status, deed.ended = _END[type(event)], place
+                _end(deed, event)
 
 
+def _end(deed: Deed, event: Any) -> None:
+    match event:
+        case ev.StepSucceeded():
+            deed.result = event.result
+        case ev.StepFailed():
+            deed.error = event.error
+        case ev.StepSkipped():
+            deed.reason = event.reason
+            if event.reason == "condition_false":
+                deed.began = None  # an attempt asked for its condition, and nothing more
+        case ev.StepCancelled() if event.reason != "run_cancelled":
+            deed.reason = event.reason
+
+
+_UNDER_WAY: dict[type, str] = {
+    ev.StepQueued: "queued",
+    ev.StepWaiting: "waiting",
+    ev.StepParked: "waiting",
+    ev.RoundJudged: "waiting",
+    ev.AttemptFailed: "retrying",
+    ev.AttemptInterrupted: "retrying",
+    ev.StepRetried: "retrying",
+}
 _END: dict[type, str] = {
     ev.StepSucceeded: "success",
     ev.StepFailed: "failed",
     ev.StepSkipped: "skipped",
     ev.StepCancelled: "cancelled",
-    ev.StepCopied: "copied",
 }
 
 Said = tuple[str, str | None]
