@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,20 @@ async def test_many_executions_are_cancelled_at_once(engine: Engine) -> None:
     body = read_bulk({"filter": {"workflowId": "w"}, "action": "cancel"})
     job = await engine.bulk.wait((await engine.bulk.begin(body)).job_id)
     assert (job.status, job.done) == ("done", 3)
+
+
+async def test_a_bulk_job_goes_on_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'tenuto.db'}"
+    async with Engine(database) as engine:
+        await engine.register_workflow({"id": "w", "steps": STEPS})
+        for _ in range(100):
+            await engine.start("w")
+        job = await engine.bulk.begin(
+            read_bulk({"filter": {"workflowId": "w"}, "action": "cancel", "by": "ann"})
+        )
+    async with Engine(database) as engine:
+        over = await engine.bulk.wait(job.job_id)
+        assert (over.status, over.matched, over.done, over.failed) == ("done", 100, 100, 0)
+        assert {(shown["status"], shown["cancelledBy"]) for shown in await engine.list()} == {
+            ("cancelled", "ann")
+        }
