@@ -17,7 +17,9 @@ def to_redo(state: State) -> tuple[list[str], list[str]]:
     not succeeded. That is what failed uncaught, what was given up or undone, and all that comes after those."""
     owners = _owners_of_undone(state)
     return _closure(
-        state, lambda step: _needs_retry(step) or step.id in state.rare.undone or step.slot in owners, owners
+        state,
+        lambda step: _needs_retry(state, step) or step.id in state.rare.undone or step.slot in owners,
+        owners,
     )
 
 
@@ -37,7 +39,7 @@ def to_run_from(state: State, first: StepState) -> set[str]:
     after those."""
     undone = _owners_of_undone(state) | {state.rare.undoable[step_id].slot for step_id in state.rare.undone}
     again, _ = _after(
-        state, state.root, lambda step: step is first or step.slot in undone or _needs_retry(step)
+        state, state.root, lambda step: step is first or step.slot in undone or _needs_retry(state, step)
     )
     return {state.steps[slot].id for slot in again}
 
@@ -85,10 +87,11 @@ def _can_reopen(
     return False
 
 
-def _needs_retry(step: StepState) -> bool:
+def _needs_retry(state: State, step: StepState) -> bool:
     if step.status == "failed":
         return step.node.critical and not step.caught
-    return step.reason == "run_cancelled"
+    # What failed the execution by succeeding is a `finish`, and decides again.
+    return step.reason == "run_cancelled" or step.id == state.error_step
 
 
 def _owners_of_undone(state: State) -> set[int]:
