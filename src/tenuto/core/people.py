@@ -24,12 +24,12 @@ def signal(draft: Draft, given: inp.Signal) -> None:
     if state.is_terminal:
         draft.refuse(given, f"the execution is {state.status}")
         return
-    if sum(map(len, state.rare.signals.values())) >= MOST_SIGNALS:
+    listening = state.rare.listening.get(given.name)
+    if not listening and sum(map(len, state.rare.signals.values())) >= MOST_SIGNALS:
         draft.refuse(given, f"{MOST_SIGNALS} signals are waiting to be taken already", "limit")
         return
     received = ev.SignalReceived(given.name, state.signal_count + 1, given.payload, given.key, given.by)
     draft.emit(received)
-    listening = state.rare.listening.get(given.name)
     if listening:
         draft.take_signal(state.steps[listening[0]], state.rare.signals[given.name][0])
 
