@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tenuto.actions import call_params, json_data
+from tenuto.actions import call_params, json_data, workflow_run
 from tenuto.api import executions, query
 from tenuto.api.docs import ALL_ROUTES
 from tenuto.api.limits import Limits
 from tenuto.bootstrap import Engine, Settings
-from tenuto.core import definition, people, sources
+from tenuto.core import definition, people, sources, state, view
 from tenuto.core.retry import delay_before
 from tenuto.observability.metrics import Metrics
-from tenuto.runtime import bulk, delivery, outbox
+from tenuto.runtime import bulk, delivery, large_results, outbox, result_cache
 from tenuto.runtime.schedules import backfills, live, local, overlap
 from tenuto.runtime.settings import NodeSettings
 from tenuto.scripting.request import Limits as ScriptLimits
@@ -166,6 +166,15 @@ def test_the_limits_are_those_of_the_program() -> None:
         "any duration": f"ten years: {definition.TEN_YEARS_MS:,} ms",
         "scripts and templates of a definition together": f"{sources.MOST_SCRIPT:,} characters",
         "problems listed": f"{schema.MAX_PROBLEMS:,}",
+        "items of a map": f"{definition.MAX_ITEMS:,}",
+        "items of a map at once": f"`maxConcurrency`, {definition.DEFAULT_CONCURRENCY} if not given",
+        "steps nested in steps": f"{definition.MAX_NESTING} levels",
+        "`maxIterations` of a loop": f"1,000,000; {definition.DEFAULT_ITERATIONS:,} if not given",
+        "tolerated failures of a map shown with their errors": f"{state.MOST_ERRORS:,}",
+        "steps of items and rounds in a document": f"{view.MOST_NESTED:,}",
+        "executions that start one another": f"{workflow_run.MAX_DEPTH} deep",
+        "cached results held in memory": f"{result_cache.REMEMBERED_BYTES >> 20} MiB",
+        "result of a step that stands in the journal itself": f"{large_results.INLINE_LIMIT >> 20} MiB",
         "result of a step, as JSON": f"{json_data.RESULT_LIMIT >> 20} MiB",
         "nesting of a result": f"{json_data.MAX_DEPTH} levels",
         "an attempt that names no `timeout`": f"{definition.DEFAULT_TIMEOUT_MS:,} ms",
@@ -187,6 +196,10 @@ def test_the_limits_are_those_of_the_program() -> None:
     }
     assert [name for name, value in rows.items() if f"| {name} | {value} |" not in page] == []
     assert f"{requests.MAX_KEY} printable" in page
+    assert (
+        f"leave memory after {node.idle // 1000} s, and at once while more than {node.crowd:,} are in memory"
+        in page
+    )
 
 
 async def test_the_backup_of_a_running_store_has_everything(tmp_path: Path) -> None:
