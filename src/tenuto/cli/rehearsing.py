@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import typer
 
+from tenuto.cli.exits import Exit
 from tenuto.cli.inputs import read_content, read_document
+from tenuto.cli.output import complain, remark
 from tenuto.cli.sources import SUFFIXES, Source, sources_of
 from tenuto.errors import DefinitionInvalid, Invalid, Problem, TooLarge
 
 if TYPE_CHECKING:
     from tenuto.wire.rehearsal import CaseFile, NamedCase, SimulationBody
+
+
+LONGEST_LINE = 120
+"""Differences that take more characters are shown line by line."""
 
 
 class Script(NamedTuple):
@@ -75,8 +81,10 @@ def _script(source: Source, name: str, url: str) -> Script:
     try:
         file = read_case_file(source.document)
     except Invalid as invalid:
-        lines = "\n".join(f"  {line}" for line in placed(source, invalid.problems))
-        raise typer.BadParameter(f"{source.name} is no file of cases:\n{lines}") from None
+        complain(f"{source.name} is no file of cases:")
+        for line in placed(source, invalid.problems):
+            remark(f"  {line}")
+        raise typer.Exit(Exit.USAGE) from None
     return Script(source, file, _definition(file.workflow, Path(name).parent, url))
 
 
@@ -136,19 +144,22 @@ async def _simulate(definition: Any, told: SimulationBody) -> dict[str, Any]:
 
 def difference(expectation: dict[str, Any]) -> list[str]:
     """What was expected and what is so: in one line, or line by line where they are long."""
-    expected, actual = (_shown(expectation[side]) for side in ("expected", "actual"))
-    if "\n" not in expected + actual and len(expected) + len(actual) < 100:
-        return [f"{expectation['what']}: expected {expected}, got {actual}"]
+    expected, actual = expectation["expected"], expectation["actual"]
+    in_line = f"{expectation['what']}: expected {_short(expected)}, got {_short(actual)}"
+    if len(in_line) <= LONGEST_LINE:
+        return [in_line]
     from difflib import unified_diff
 
-    lines = unified_diff(expected.splitlines(), actual.splitlines(), "expected", "got", lineterm="", n=2)
+    lines = unified_diff(_long(expected), _long(actual), "expected", "got", lineterm="", n=2)
     return [f"{expectation['what']}:", *(f"  {line}" for line in lines if not line.startswith("@@"))]
 
 
-def _shown(value: Any) -> str:
+def _short(value: Any) -> str:
+    """A text that is no JSON is plain: most are statuses and sentences."""
+    return value if isinstance(value, str) and value else msgspec.json.encode(value).decode()
+
+
+def _long(value: Any) -> list[str]:
     if isinstance(value, str):
-        return value or '""'
-    short = msgspec.json.encode(value).decode()
-    if len(short) < 50 or not isinstance(value, dict | list):
-        return short
-    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode()
+        return value.splitlines()
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode().splitlines()
