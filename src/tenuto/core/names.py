@@ -37,8 +37,8 @@ def own_child(execution_id: str, step: StepState) -> str:
 
 def child_of(execution_id: str, step: StepState) -> str | None:
     """The execution that ends with this step, if there may be one and the step did not say to leave it alone."""
-    if step.node.spec.action != "workflow.run":
-        return None
+    if step.node.spec.action != "workflow.run" or step.node.kind != "task":
+        return None  # of a map or a loop it is what is inside that starts them
     if step.wait is None:
         if step.node.spec.params.get("onParentClose") == "abandon":
             return None
