@@ -132,7 +132,7 @@ def test_workflows_of_a_server_are_tested_by_id(run: Run, tmp_path: Path) -> Non
     [
         ("workflow: rehearsed.json\ncases:\n  - {name: x, expct: {}}\n", "line 3: cases[0].expect"),
         ("workflow: rehearsed.json\ncases: []\n", "cases: Expected a list of at least 1"),
-        ("workflow: missing.json\ncases: [{name: x, expect: {}}]\n", "missing.json"),
+        ("workflow: missing.json\ncases: [{name: x, expect: {}}]\n", "cannot read"),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_the_place(

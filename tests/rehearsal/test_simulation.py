@@ -129,7 +129,13 @@ async def test_a_timeout_leaves_open_whether_it_was_done() -> None:
 async def test_waits_are_left_without_an_answer() -> None:
     sign = {"id": "sign", "action": "approval", "params": {"timeout": 90, "onTimeout": "approve"}}
     paid = {"id": "paid", "action": "signal.wait", "params": {"name": "paid"}}
-    rows = await simulated(steps(sign, paid), events=[{"reject": "sign"}, {"signal": "paid"}])
+    asked = request("asked", completion="callback", timeout=500)
+    events = [{"reject": "sign"}, {"signal": "paid"}, {"complete": "asked"}]
+    rows = await simulated(steps(sign, paid, asked), events=events)
+    assert rows["asked"]["timeout"]["cause"] == "no answer"
+    assert (
+        rows["asked"]["timeout"]["error"] == "rejected"
+    )  # which comes before the time of the callback is up
     assert rows["sign"]["timeout"]["status"] == "completed"
     assert rows["paid"]["timeout"]["summary"].endswith(
         "nothing moves it any more: `paid` waits for signal:paid"

@@ -133,7 +133,8 @@ class _Simulation:
 
     async def _time_out(self, node: Node, instance: str) -> Aftermath | None:
         action = node.spec.action
-        if action in ("approval", "signal.wait"):
+        is_called_back = action == "http.request" and node.spec.params.get("completion") == "callback"
+        if action in ("approval", "signal.wait") or is_called_back:
             return await self._disturb(node, "no answer", None, _unanswered(self.told, node, instance))
         if is_decided_within(node) and action != "transform":
             return None
