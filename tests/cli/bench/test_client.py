@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tenuto.cli.bench.client import Address, BenchFailed, drive, exchange, request_bytes
+from tenuto.cli.bench.client import Address, BenchFailed, drive, exchange, request_bytes, send_each
 
 OK = b'HTTP/1.1 201 Created\r\nContent-Length: 22\r\n\r\n{"status":"completed"}'
 
@@ -82,6 +82,26 @@ async def test_an_answer_after_the_time_is_up_counts_when_it_is_the_only_one() -
     async with answering(lambda number: [OK]) as (address, _):
         load = await drive(address, request_bytes("POST", "/x", address), seconds=0.0)
     assert load.completed == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 9])
+async def test_each_request_is_sent_once_and_all_are_answered(at_once: int) -> None:
+    async with answering(lambda number: [OK]) as (address, requests):
+        paths = [request_bytes("GET", f"/{number}", address) for number in range(7)]
+        load = await send_each(address, iter(paths), marker=b"completed", at_once=at_once, limit_s=60)
+    assert sorted(requests) == paths
+    assert load.completed == len(load.latencies_ms) == 7
+
+
+async def test_nothing_to_send_is_over_at_once() -> None:
+    async with answering(lambda number: [OK]) as (address, requests):
+        assert (await send_each(address, [], at_once=2, limit_s=60)).completed == len(requests) == 0
+
+
+async def test_a_server_that_is_not_done_in_time_is_told() -> None:
+    async with answering(lambda number: [OK[:20]]) as (address, _):
+        with pytest.raises(BenchFailed, match="stopped answering"):
+            await send_each(address, [request_bytes("GET", "/x", address)], limit_s=0.1)
 
 
 async def test_several_requests_are_sent_in_turns() -> None:

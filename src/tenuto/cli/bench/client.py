@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple, cast
 
@@ -151,9 +151,9 @@ class _Stretch:
     """The state all connections of one stretch of load share: when to count, when to stop."""
 
     def __init__(
-        self, requests: Sequence[bytes], marker: bytes, warm_up_s: float, seconds: float, most: int
+        self, requests: Iterable[bytes], marker: bytes, warm_up_s: float, seconds: float, most: int
     ) -> None:
-        self.next_request = cycle(requests).__next__
+        self.requests = iter(requests)
         self.marker = marker
         self.most = most
         self.latencies: list[float] = []
@@ -162,9 +162,20 @@ class _Stretch:
         self.stop_at = self.count_from + seconds
         self.last_at = self.count_from
         self.cpu_from = 0.0
+        self._under_way = 0
+
+    def send_next(self, connection: Connection) -> None:
+        """Send one more request, if there is one; when the answer to the last is there, all is over."""
+        request = next(self.requests, None)
+        if request is not None:
+            self._under_way += 1
+            connection.send(request)
+        elif not self._under_way:
+            self._end()
 
     def on_reply(self, connection: Connection, status: int, body: bytes) -> None:
         now = time.perf_counter()
+        self._under_way -= 1
         if not 200 <= status < 300 or self.marker not in body:
             self.fail(f"the server answered {status}: {body[:300].decode(errors='replace')}")
             return
@@ -174,8 +185,12 @@ class _Stretch:
             self.latencies.append(now - connection.sent_at)
             self.last_at = now
         if now < self.stop_at and len(self.latencies) < self.most:
-            connection.send(self.next_request())
-        elif not self.ended.done():
+            self.send_next(connection)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended.done():
             self.ended.set_result(None)
 
     def fail(self, reason: str) -> None:
@@ -196,10 +211,21 @@ async def drive(
     """Send the requests over and over on `at_once` connections, each as soon as its last was answered, for `seconds`
     after the warm-up or until `most` answers counted; one counts at least, however late. Every answer must be 2xx and hold
     `marker`; raises BenchFailed else."""
+    endless = cycle([requests] if isinstance(requests, bytes) else requests)
+    stretch = _Stretch(endless, marker, warm_up_s, seconds, most)
+    return await _send(address, stretch, at_once, warm_up_s + seconds + 120)
+
+
+async def send_each(
+    address: Address, requests: Iterable[bytes], *, marker: bytes = b"", at_once: int = 1, limit_s: float
+) -> Load:
+    """Send each request once on `at_once` connections and wait for the answers to all of them. Raises BenchFailed for an
+    answer that is not 2xx or lacks `marker`, and when it takes longer than the limit."""
+    return await _send(address, _Stretch(requests, marker, 0.0, limit_s, 10_000_000), at_once, limit_s)
+
+
+async def _send(address: Address, stretch: _Stretch, at_once: int, limit_s: float) -> Load:
     loop = asyncio.get_running_loop()
-    stretch = _Stretch(
-        [requests] if isinstance(requests, bytes) else requests, marker, warm_up_s, seconds, most
-    )
     connections: list[Connection] = []
     try:
         for _ in range(at_once):
@@ -208,12 +234,12 @@ async def drive(
             )
             connections.append(connection)
         for connection in connections:
-            connection.send(stretch.next_request())
-        await asyncio.wait_for(stretch.ended, warm_up_s + seconds + 120)
+            stretch.send_next(connection)
+        await asyncio.wait_for(stretch.ended, limit_s)
+    except TimeoutError as error:  # an OSError too, so it comes first
+        raise BenchFailed("the server stopped answering under load") from error
     except OSError as error:
         raise BenchFailed(f"cannot connect to {address.host}:{address.port}: {error}") from error
-    except TimeoutError as error:
-        raise BenchFailed("the server stopped answering under load") from error
     finally:
         for connection in connections:
             connection.close()

@@ -20,7 +20,11 @@ def bench(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A few seconds, for CI: rough figures.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Also with 1,000,000 finished executions in the store (minutes).")
+        bool,
+        typer.Option(
+            "--full",
+            help="Also with 1,000,000 finished executions in the store, and with 100,000 that wait (minutes).",
+        ),
     ] = False,
     only: Annotated[
         str | None,
@@ -28,7 +32,7 @@ def bench(
             metavar="NAMES",
             show_default=False,
             help="Some figures, separated by commas: disk, throughput, alone, chain, fan, embedded, ready, idle, "
-            "schedules, steps, filled.",
+            "schedules, steps, map, nested, children, keys, timers, waiting, filled.",
         ),
     ] = None,
     repetitions: Annotated[

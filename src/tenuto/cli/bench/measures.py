@@ -32,8 +32,8 @@ WORK = chain(3)
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the parts of one repetition take in seconds, how many repetitions there are, and how large a workflow
-    may be."""
+    """How long the parts of one repetition take in seconds, how many repetitions there are, how large a workflow may be
+    (in steps, or items of a map), and how many wait: for an instant `ahead_s` away, or for a signal."""
 
     repetitions: int = 5
     warm_up_s: float = 1.0
@@ -41,10 +41,28 @@ class Pace:
     alone_s: float = 1.0
     settle_s: float = 1.5
     idle_s: float = 3.0
+    long_idle_s: float = 6.0
     largest: int = 10_000
+    items: int = 100_000
+    timers: int = 10_000
+    ahead_s: float = 18.0
+    waiting: int = 20_000
 
 
-QUICK = Pace(repetitions=1, warm_up_s=0.3, load_s=0.7, alone_s=0.3, settle_s=0.5, idle_s=0.7, largest=1_000)
+QUICK = Pace(
+    repetitions=1,
+    warm_up_s=0.3,
+    load_s=0.7,
+    alone_s=0.3,
+    settle_s=0.5,
+    idle_s=0.7,
+    long_idle_s=1.0,
+    largest=1_000,
+    items=10_000,
+    timers=1_000,
+    ahead_s=1.0,
+    waiting=2_000,
+)
 
 
 class Bench:

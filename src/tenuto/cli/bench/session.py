@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
+from tenuto.cli.bench.constructs import CONSTRUCTS
 from tenuto.cli.bench.disk import Disk, describe_disk, folder_on_disk
 from tenuto.cli.bench.figures import Figure
 from tenuto.cli.bench.filled import FILLED
@@ -22,9 +23,12 @@ from tenuto.cli.bench.footprint import busy_share
 from tenuto.cli.bench.measures import MEASURES, QUICK, Bench, Measure, Pace, Sample, figures_of
 from tenuto.cli.bench.report import as_data, machine_sentence, print_table
 from tenuto.cli.bench.server import serving
+from tenuto.cli.bench.waiting import PATIENCE
 from tenuto.errors import ConfigurationError
 
-NAMES = tuple(measure.name for measure in (*MEASURES, FILLED))
+ALWAYS = (*MEASURES, *CONSTRUCTS, *PATIENCE)
+NAMES = tuple(measure.name for measure in (*ALWAYS, FILLED))
+MOST_WAITING = 100_000
 
 
 class Findings(NamedTuple):
@@ -46,6 +50,8 @@ def run(
     pace = QUICK if quick else Pace()
     if repetitions is not None:
         pace = replace(pace, repetitions=repetitions)
+    if full:
+        pace = replace(pace, waiting=MOST_WAITING)
     progress = Console(stderr=True)
     machine = machine_sentence(len(os.sched_getaffinity(0)), busy_share(1.0))
 
@@ -72,12 +78,12 @@ def chosen(only: str | None, full: bool) -> list[Measure]:
     """The measurements that were asked for by name; else all, that on a filled store only with `full`. Raises
     ConfigurationError for a name that is none."""
     if only is None:
-        return [*MEASURES, *([FILLED] if full else [])]
+        return [*ALWAYS, *([FILLED] if full else [])]
     names = [name.strip() for name in only.split(",")]
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise ConfigurationError(f"no such figure: {', '.join(unknown)}. There are {', '.join(NAMES)}.")
-    return [measure for measure in (*MEASURES, FILLED) if measure.name in names]
+    return [measure for measure in (*ALWAYS, FILLED) if measure.name in names]
 
 
 async def measure(

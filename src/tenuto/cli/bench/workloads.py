@@ -1,7 +1,9 @@
-"""The shapes of work that are measured: no-op steps in a chain or a fan, so that what is timed is Tenuto alone."""
+"""The shapes of work that are measured: no-op steps in chains, fans, maps and children, so that what is timed is Tenuto
+alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,13 +12,16 @@ from tenuto.cli.bench.client import Address, request_bytes
 
 COMPLETED = b'"status":"completed"'
 START_PATH = "/executions/start?wait=30000"
+ORDER = {"orderId": "order-123"}
+SLOTS = 10
 
 
 class Workload(NamedTuple):
-    """A workflow definition and how many steps one execution of it takes."""
+    """A workflow definition, how many steps (or items) one execution of it takes, and what it is started with."""
 
     definition: dict[str, Any]
     steps: int
+    context: Mapping[str, Any] = ORDER
 
     @property
     def workflow_id(self) -> str:
@@ -27,7 +32,7 @@ class Workload(NamedTuple):
 
     def start_request(self, address: Address) -> bytes:
         """Start an execution; the answer is its document when it has ended."""
-        body = msgspec.json.encode({"workflowId": self.workflow_id, "context": {"orderId": "order-123"}})
+        body = msgspec.json.encode({"workflowId": self.workflow_id, "context": self.context})
         return request_bytes("POST", START_PATH, address, body)
 
 
@@ -48,3 +53,60 @@ def fan(width: int) -> Workload:
         {"id": "join", "dependencies": middle},
     ]
     return Workload({"id": f"bench-fan-{width}", "steps": listed}, width + 2)
+
+
+def mapped(items: int, nested: bool = False) -> Workload:
+    """A map of so many items, each one action, or one nested step."""
+    body: dict[str, Any] = {"steps": [{"id": "one"}]} if nested else {"action": "noop"}
+    step = {"id": "all", "type": "map", "items": "{{ context.items }}", **body}
+    name = "bench-map-nested" if nested else "bench-map"
+    return Workload({"id": name, "steps": [step]}, items, {"items": list(range(items))})
+
+
+def nesting() -> Workload:
+    """A hundred steps: a chain of 49, and among them a parallel with 50 nested steps."""
+    listed: list[dict[str, Any]] = [{"id": "first"}]
+    listed += [{"id": f"s{number}", "dependencies": [listed[-1]["id"]]} for number in range(24)]
+    nested = [{"id": f"n{number}"} for number in range(50)]
+    listed.append({"id": "all", "type": "parallel", "steps": nested, "dependencies": ["s23"]})
+    listed += [
+        {"id": f"s{number}", "dependencies": [f"s{number - 1}" if number > 24 else "all"]}
+        for number in range(24, 48)
+    ]
+    return Workload({"id": "bench-nesting", "steps": listed}, 100)
+
+
+def children(amount: int, child: Workload) -> Workload:
+    """Steps one after the other, each of which runs the child (which must be registered) and waits for its end."""
+    listed = [
+        {
+            "id": f"s{number}",
+            "action": "workflow.run",
+            "params": {"workflowId": child.workflow_id},
+            "dependencies": [f"s{number - 1}"] if number else [],
+        }
+        for number in range(amount)
+    ]
+    return Workload({"id": f"bench-children-{amount}", "steps": listed}, amount)
+
+
+def sharing(steps: int) -> Workload:
+    """Steps that need nothing but one of the ten slots of one concurrency key."""
+    key = [{"key": "bench", "limit": SLOTS}]
+    listed = [{"id": f"s{number}", "concurrency": key} for number in range(steps)]
+    return Workload({"id": f"bench-sharing-{steps}", "steps": listed}, steps)
+
+
+def timer(at: int) -> Workload:
+    """A step that waits until the instant."""
+    step = {"id": "wait", "action": "delay", "params": {"until": "{{ context.at }}"}}
+    return Workload({"id": "bench-timer", "steps": [step]}, 1, {"at": at})
+
+
+def waiting() -> Workload:
+    """A step that waits for a signal, and one after it."""
+    listed = [
+        {"id": "go", "action": "signal.wait", "params": {"name": "go"}},
+        {"id": "after", "dependencies": ["go"]},
+    ]
+    return Workload({"id": "bench-waiting", "steps": listed}, 2)
