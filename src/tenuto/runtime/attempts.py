@@ -6,6 +6,7 @@ Whatever happens to the work of users ends as an outcome. An attempt that can en
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from typing import Any
 
 import structlog
@@ -69,7 +70,7 @@ class Performer:
             return _ending_of(plan, error)
         if isinstance(outcome, Ending):
             return outcome if plan.output_schema is None else _fitting(plan, outcome)
-        return self._within_timeout(plan, outcome)
+        return _Bounded(plan, outcome)
 
     async def _perform_once(
         self, state: State, step: StepState, plan: Plan, compiled: CompiledParams, cache: ResultCache
@@ -157,15 +158,6 @@ class Performer:
             return Failed(StepError("limit", message), retry=False)
         return Expanded(items)
 
-    async def _within_timeout(self, plan: Plan, outcome: Any) -> Ending:
-        limit: asyncio.Timeout | None = None
-        try:
-            async with asyncio.timeout(_seconds(plan)) as limit:
-                ending: Ending = await outcome
-                return _fitting(plan, ending)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
-            return _ending_of(plan, error, limit)
-
     def _act(self, state: State, step: StepState, plan: Plan, params: dict[str, Any], scope: Scope) -> Any:
         if plan.action is None:
             message = f"nothing in this process serves the action {plan.node.spec.action!r}"
@@ -208,6 +200,39 @@ class Performer:
         if schema is not None and (problems := schema.problems(resolved["output"], ("output",))):
             return OutputComputed(error=misfit(problems))
         return OutputComputed(value=resolved["output"])
+
+
+class _Bounded:
+    """An attempt under way, within its step's timeout. One that is given up before it had its turn is closed."""
+
+    __slots__ = ("_outcome", "_plan")
+
+    def __init__(self, plan: Plan, outcome: Any) -> None:
+        self._plan = plan
+        self._outcome = outcome
+
+    def __await__(self) -> Generator[Any, None, Ending]:
+        return self._end().__await__()
+
+    async def _end(self) -> Ending:
+        limit: asyncio.Timeout | None = None
+        try:
+            async with asyncio.timeout(_seconds(self._plan)) as limit:
+                ending: Ending = await self._outcome
+                return _fitting(self._plan, ending)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - the boundary to actions
+            return _ending_of(self._plan, error, limit)
+
+    def close(self) -> None:
+        """Nobody will await it; nothing where somebody has."""
+        close_unbegun(self._outcome)
+
+
+def close_unbegun(awaitable: Any) -> None:
+    """Close what can be closed, so that code which never had its turn is not complained about."""
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
 
 
 def misfit(problems: list[Problem]) -> StepError:

@@ -27,7 +27,7 @@ from tenuto.ports.clock import Clock
 from tenuto.ports.store import Batch, Item, Record, Store, StoredExecution, SummaryChange
 from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime import inbox
-from tenuto.runtime.attempts import Performer
+from tenuto.runtime.attempts import Performer, close_unbegun
 from tenuto.runtime.large_results import encode_record, read_whole
 from tenuto.runtime.live import AttemptKey, Given, Kept, Live
 from tenuto.runtime.messages import outbox_messages
@@ -216,7 +216,7 @@ class Driver:
             batch.items.extend(work.posts)
         if live.workflow.shares:
             batch.items.extend(self.queueing.items_of(live, decision))
-            batch.items.extend(_kept_items(given))
+            batch.items.extend(_kept_items(given, decision))
         return work
 
     def _note_refusals(self, live: Live, given: list[Given], decision: Decision) -> None:
@@ -339,7 +339,9 @@ class Driver:
             self.tell(live, inp.AttemptEnded(slot, attempt, generation, ending, self._noise()))
         else:
             key = (slot, attempt, generation)
-            live.attempts[key] = self._spawn(self._follow(live, key, ending))
+            task = self._spawn(self._follow(live, key, ending))
+            task.add_done_callback(lambda _: close_unbegun(ending))
+            live.attempts[key] = task
 
     async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
         outcome = await ending
@@ -638,9 +640,17 @@ class Driver:
             self._rest(live)
 
 
-def _kept_items(given: Sequence[Given]) -> list[Item]:
+def _kept_items(given: Sequence[Given], decision: Decision) -> list[Item]:
     """What the commit writes of results that later executions may take."""
-    return [item.kept.item for item in given if item.kept is not None and item.kept.item is not None]
+    items = []
+    for item in given:
+        if item.kept is None:
+            continue
+        if any(refusal.given is item.input for refusal in decision.refused):
+            item.kept.release(is_written=False)  # the attempt had been given up
+        elif item.kept.item is not None:
+            items.append(item.kept.item)
+    return items
 
 
 def _release(given: Sequence[Given], *, is_written: bool) -> None:
