@@ -168,6 +168,8 @@ def test_the_picture_has_the_documented_shape() -> None:
     driven.after(234).succeed("validate", {"valid": True})
     assert visualize(driven.state, START + 5432) == {
         "executionId": "e-1",
+        "workflowId": "w",
+        "workflowVersion": 3,
         "workflowName": "Orders",
         "status": "running",
         "duration": 5432,

@@ -289,6 +289,8 @@ class Visualization(Shape, kw_only=True):
     """An execution as a picture needs it."""
 
     execution_id: str
+    workflow_id: str
+    workflow_version: int
     workflow_name: str
     status: ExecutionStatus
     duration: Duration

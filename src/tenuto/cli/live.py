@@ -11,23 +11,49 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tenuto.cli.anatomy import Anatomy
 from tenuto.cli.output import aligned, one_line
 from tenuto.cli.progress import ENDED, Progress, Row
 from tenuto.cli.signs import look, sign
 from tenuto.cli.times import duration
-from tenuto.client import JournalEntry, SyncClient
+from tenuto.client import ApiError, JournalEntry, SyncClient
 
 Meanwhile = Callable[[Progress, JournalEntry], None]
+
+MOST_LIVE = 5
+"""So many steps of items and rounds are shown at a map or loop."""
+
+_MORE = {
+    "queued": "waits for its slots",
+    "began": "begins",
+    "compensation-started": "undoes what had succeeded",
+}
 
 ROOM = 6
 """Lines of the terminal that are not for steps: headline, totals and what stood there before."""
 
 
 def load(client: SyncClient, execution_id: str) -> Progress:
-    """Progress of an execution with all its steps and none of its facts."""
+    """Progress of an execution with all its steps and none of its facts. Handlers, and what undoes steps, come with
+    their first."""
     picture = client.visualize(execution_id)
-    steps = [(str(step["id"]), str(step.get("name", ""))) for step in picture["steps"]]
-    return Progress(execution_id, str(picture.get("workflowName", "")), steps)
+    steps = [
+        (str(step["id"]), str(step.get("name", "")))
+        for step in picture["steps"]
+        if "handlers" not in step and "undoes" not in step
+    ]
+    anatomy = _anatomy(client, picture)
+    return Progress(execution_id, str(picture.get("workflowName", "")), steps, anatomy)
+
+
+def _anatomy(client: SyncClient, picture: dict[str, Any]) -> Anatomy:
+    """What is inside what; nothing where the server does not say which workflow it is, or has it no more."""
+    if "workflowId" not in picture:
+        return Anatomy({})
+    try:
+        return Anatomy(client.get_workflow(picture["workflowId"], picture.get("workflowVersion")).raw)
+    except ApiError:
+        return Anatomy({})
 
 
 def watch(
@@ -57,6 +83,8 @@ def _screen(progress: Progress, console: Console) -> Iterator[Callable[[dict[str
 
 def line(progress: Progress, event: dict[str, Any], row: Row | None) -> str:
     """The fact that was just folded, in a line with the time since the start; nothing where it says nothing."""
+    if event.get("type") == "bodies.started" and row is not None and row.total is not None:
+        return ""  # the items say that they have begun
     text = _row_line(row) if row else _execution_line(progress, event)
     since = progress.at - (progress.started or progress.at)
     return f"{since / 1000:9.3f}s  {text}\n" if text else ""
@@ -65,15 +93,19 @@ def line(progress: Progress, event: dict[str, Any], row: Row | None) -> str:
 def draw(progress: Progress, height: int) -> RenderableType:
     """The whole picture: headline, as many steps as there is room for, totals."""
     now = now_ms()
-    shown = choose(list(progress.rows.values()), max(3, height - ROOM))
+    rows = [row for static in progress.rows.values() for row in (static, *_under_way(progress, static))]
+    shown = choose(rows, max(3, height - ROOM))
     parts: list[RenderableType] = [headline(progress, now), steps_table(shown, now)]
-    if len(shown) < len(progress.rows):
-        parts.append(
-            Text(
-                f"    … and {len(progress.rows) - len(shown):,} more; of all, {totals(progress)}", style="dim"
-            )
-        )
+    if len(shown) < len(rows):
+        left = len(rows) - len(shown)
+        parts.append(Text(f"    … and {left:,} more; of all, {totals(progress)}", style="dim"))
     return Group(*parts)
+
+
+def _under_way(progress: Progress, row: Row) -> list[Row]:
+    """A few of its items and rounds under way, those that are held up first."""
+    live = progress.live.get(row.step)
+    return sorted(live.values(), key=lambda row: row.status == "running")[:MOST_LIVE] if live else []
 
 
 def headline(progress: Progress, now: int) -> Text:
@@ -85,6 +117,7 @@ def headline(progress: Progress, now: int) -> Text:
         (progress.workflow, "bold"),
         "  ",
         (progress.status, mark.style),
+        (f" ({progress.phase})" if progress.phase else "", "dim"),
         (f"  {took}  {progress.execution_id}", "dim"),
         no_wrap=True,
         overflow="ellipsis",
@@ -98,11 +131,11 @@ def steps_table(rows: list[Row], now: int) -> Text:
         [
             [
                 Text(f"    {sign(row.status)}", look(row.status).style),
-                Text(row.step, "dim" if row.status in ("pending", "skipped") else ""),
+                Text("  " * row.level + row.step, "dim" if row.status in ("pending", "skipped") else ""),
                 Text(row.status, look(row.status).style),
                 "" if row.status == "skipped" else f"{duration(row.took(now)):>8}",
                 Text(f"attempt {row.attempt}" if row.attempt > 1 else "", "yellow"),
-                Text(one_line(row.note), "dim"),
+                Text(one_line(row.told()), "dim"),
             ]
             for row in rows
         ]
@@ -138,7 +171,7 @@ def now_ms() -> int:
 def _row_line(row: Row) -> str:
     took = duration(row.took(row.ended)) if row.ended is not None and row.status != "skipped" else ""
     attempt = f"attempt {row.attempt}" if row.attempt > 1 else ""
-    told = "  ".join(part for part in (took, attempt, one_line(row.note)) if part)
+    told = "  ".join(part for part in (took, attempt, one_line(row.told())) if part)
     return f"{sign(row.status)} {row.step:<24} {row.status:<9} {told}".rstrip()
 
 
@@ -146,7 +179,11 @@ def _execution_line(progress: Progress, event: dict[str, Any]) -> str:
     kind = str(event.get("type", "")).removeprefix("execution.")
     if kind in ("cancel-requested", "output-requested"):
         return ""
-    told = f"{progress.workflow} {kind}"
+    told = f"{progress.workflow} {_MORE.get(kind, kind)}"
+    if kind == "signal.received":
+        told = f"{progress.workflow} got the signal {one_line(str(event.get('name')))}"
+    if kind == "handlers-started":
+        told = f"{progress.workflow} runs its {event.get('handlers')} handlers"
     if progress.is_final:
         told += f" in {duration(progress.took(progress.at))}"
     return f"{sign(progress.status)} {told}" + (f": {one_line(progress.error)}" if progress.error else "")

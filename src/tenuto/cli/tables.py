@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,10 @@ from tenuto.client import Execution, JournalEntry, StepResult, Workflow
 
 SHORT = 200
 """Characters of a result that a line shows; `-o json` shows all."""
+
+
+MOST_LIVE = 10
+"""So many steps of items and rounds under way are shown."""
 
 
 def execution_rows(executions: Sequence[Execution], output: Format) -> list[list[Text | str]]:
@@ -95,12 +99,35 @@ def _facts(execution: Execution, output: Format) -> Table:
     table.add_row("status", status)
     now = now_ms()
     table.add_row("started", f"{instant(execution.start_time)} ({age(execution.start_time, now)})")
+    for name, told in _links(execution):
+        table.add_row(name, one_line(told))
     table.add_row("duration", duration(_took(execution, now)))
     if execution.tags:
         table.add_row("tags", ", ".join(f"{key}={value}" for key, value in execution.tags.items()))
     if execution.error is not None:
         table.add_row("error", Text(_error_sentence(execution), "red"))
     return table
+
+
+def _links(execution: Execution) -> Iterator[tuple[str, str]]:
+    """What only some executions have: when it begins, where it comes from, who ended it, how much was undone."""
+    raw = execution.raw
+    if raw.get("startAt") is not None and execution.status == "pending":
+        yield "begins", instant(raw["startAt"])
+    if parent := raw.get("parent"):
+        yield "parent", f"{parent['executionId']}, step {parent['stepId']}"
+    if fork := raw.get("forkOf"):
+        yield "rerun of", f"{fork['executionId']}, from step {fork['fromStep']}"
+    if raw.get("cancelledBy") or raw.get("cancelReason"):
+        said = [raw.get("cancelledBy"), raw.get("cancelReason")]
+        yield "cancelled", ": ".join(str(part) for part in said if part)
+    if undone := raw.get("compensation"):
+        yield (
+            "undone",
+            {"complete": "all that had succeeded", "partial": "not all that had succeeded"}.get(
+                undone, undone
+            ),
+        )
 
 
 def _error_sentence(execution: Execution) -> str:
@@ -112,35 +139,94 @@ def _error_sentence(execution: Execution) -> str:
 
 def _steps(execution: Execution, picture: Mapping[str, Any], output: Format) -> Text:
     now = now_ms()
+    drawn = {step["id"]: step for step in picture["steps"]}
     rows = []
-    for drawn in picture["steps"]:
-        step = execution.step_results.get(drawn["id"])
-        if step is None:
-            rows.append([drawn["id"], status_text("pending", output), "", "", ""])
-            continue
-        took = step.duration
-        if took is None and step.start_time is not None:
-            took = now - step.start_time
-        status = status_text(step.status, output)
-        rows.append(
-            [step.step_id, status, str(step.attempts or ""), duration(took), Text(_told(step, now), "dim")]
+    for name, step in drawn.items():
+        result = execution.step_results.get(name)
+        if result is not None or _is_expected(step):
+            rows.append(_step_row(_indented(name, drawn), result, execution, output, now))
+    live = [result for name, result in execution.step_results.items() if name not in drawn]
+    live.sort(key=lambda result: result.status == "running")
+    rows += [_step_row(result.step_id, result, execution, output, now) for result in live[:MOST_LIVE]]
+    if len(live) > MOST_LIVE:
+        rows.append([f"and {len(live) - MOST_LIVE:,} more in items and rounds"])
+    return table(("step", "status", "tries", "took", ""), [[*row, *[""] * (5 - len(row))] for row in rows])
+
+
+def _is_expected(step: Mapping[str, Any]) -> bool:
+    """Whether a step that nothing has happened to is worth a row: not a handler, which may never be needed, nor one
+    that is inside what was skipped."""
+    return step.get("status", "pending") == "pending" and "handlers" not in step
+
+
+def _indented(step: str, drawn: Mapping[str, Mapping[str, Any]]) -> str:
+    """The step's id, further in for each container it is in."""
+    level, around = 0, drawn[step].get("parent")
+    while around is not None:
+        level, around = level + 1, drawn[around].get("parent")
+    return "  " * level + step
+
+
+def _step_row(
+    name: str, step: StepResult | None, execution: Execution, output: Format, now: int
+) -> list[Text | str]:
+    if step is None:
+        return [name, status_text("pending", output)]
+    took = step.duration
+    if took is None and step.start_time is not None:
+        took = now - step.start_time
+    told = Text(_told(step, execution, now), "dim")
+    return [name, status_text(step.status, output), str(step.attempts or ""), duration(took), told]
+
+
+def _told(step: StepResult, execution: Execution, now: int) -> str:
+    """What is worth saying of a step: its result, its error, why it was skipped, what it waits for, how far it is."""
+    parts = [_progress(step)]
+    match step.status:
+        case "success":
+            parts.append(short_json(step.result) + (" (kept from before)" if step.cached else ""))
+        case "skipped":
+            cause = execution.step_results.get(step.cause or "")
+            parts.append(skip_sentence(step.reason or "", step.cause, cause.status if cause else None))
+        case "cancelled":
+            parts.append("not needed any more" if step.reason == "not_needed" else "")
+        case "queued":
+            parts += ["for its slots", _error_of(step)]
+        case "waiting":
+            parts += [waiting_sentence(step.waiting_for) + _due(step.waiting_until, now), _error_of(step)]
+        case _:
+            parts.append(_error_of(step) + _due(step.next_attempt_at, now))
+    if step.by and step.status != "waiting":
+        parts.append(f"by {step.by}")
+    return "; ".join(part for part in parts if part)
+
+
+def _progress(step: StepResult) -> str:
+    """How far a map or a loop has come, and who has approved."""
+    if step.items is not None:
+        total, failed = step.items.get("total", 0), step.items.get("failed", 0)
+        if step.status == "success" and not failed:
+            return ""
+        told = f"{step.items.get('succeeded', 0):,} of {total:,} items" + (
+            f", {failed:,} failed" if failed else ""
         )
-    return table(("step", "status", "tries", "took", ""), rows)
+        running = step.items.get("running", 0)
+        return told + (f", {running:,} under way" if running else "")
+    if step.rounds is not None and step.status != "success":
+        return f"round {step.rounds - 1:,}"
+    if step.approvals and step.status == "waiting":
+        needed = (step.details or {}).get("minApprovals", 1)
+        by = ", ".join(str(answer.get("by")) for answer in step.approvals)
+        return f"{len(step.approvals)} of {needed} approvals ({by})"
+    return ""
 
 
-def _told(step: StepResult, now: int) -> str:
-    """What is worth saying of a step: its result, its error, why it was skipped, what it waits for."""
-    if step.status == "success":
-        return short_json(step.result)
-    if step.status == "skipped":
-        return skip_sentence(step.reason or "", step.cause)
-    told = one_line(f"{step.error.type}: {step.error.message}") if step.error else ""
-    if step.status == "waiting":
-        told = waiting_sentence(step.waiting_for)
-    due = step.waiting_until or step.next_attempt_at
-    if due is not None and step.status in ("waiting", "retrying"):
-        told += f" (due in {duration(max(0, due - now))})"
-    return told.strip()
+def _error_of(step: StepResult) -> str:
+    return one_line(f"{step.error.type}: {step.error.message}") if step.error else ""
+
+
+def _due(due: int | None, now: int) -> str:
+    return "" if due is None else f" (due in {duration(max(0, due - now))})"
 
 
 def _took(execution: Execution, now: int) -> int | None:

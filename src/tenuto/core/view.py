@@ -47,6 +47,8 @@ def visualize(state: State, now: int) -> dict[str, Any]:
     look_of = looks(state)
     return {
         "executionId": state.execution_id,
+        "workflowId": state.workflow_id,
+        "workflowVersion": state.version,
         "workflowName": definition.name or definition.id,
         "status": state.status,
         "duration": _elapsed(state.start_time, now if end_time is None else end_time),
