@@ -120,3 +120,10 @@ def test_a_step_with_nothing_to_follow_names_the_failure_behind_that() -> None:
 )
 def test_what_only_some_executions_have_stands_above_their_steps(name: str, words: str) -> None:
     assert words in shown(SCENARIOS[name]())
+
+
+def test_the_attempts_of_a_loop_say_no_more_than_its_rounds_and_are_left_out() -> None:
+    run = SCENARIOS["loop-with-pauses-between-rounds"]()
+    assert run.state.step("poll").attempts == 2
+    [row] = [line for line in shown(run).splitlines() if line.startswith("poll")]
+    assert row.split()[:3] == ["poll", "success", "5.04"]

@@ -30,5 +30,5 @@ async def picture(picture_format: str, graph: Graph, state: State | None = None)
     """The drawing, with the execution's statuses if a state is given. A large one is drawn in a thread, so that nobody
     waits for it; a step that moves meanwhile is shown as it was or as it is."""
     draw = partial(_DRAW[picture_format], graph, state)
-    drawn = await asyncio.to_thread(draw) if len(graph.nodes) > MOST_AT_ONCE else draw()
+    drawn = await asyncio.to_thread(draw) if len(graph.all_nodes) > MOST_AT_ONCE else draw()
     return Response(drawn, 200, _SAFE, FORMATS[picture_format])

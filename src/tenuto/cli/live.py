@@ -134,7 +134,7 @@ def steps_table(rows: list[Row], now: int) -> Text:
                 Text("  " * row.level + row.step, "dim" if row.status in ("pending", "skipped") else ""),
                 Text(row.status, look(row.status).style),
                 "" if row.status == "skipped" else f"{duration(row.took(now)):>8}",
-                Text(f"attempt {row.attempt}" if row.attempt > 1 else "", "yellow"),
+                Text(_tried(row), "yellow"),
                 Text(one_line(row.told()), "dim"),
             ]
             for row in rows
@@ -168,10 +168,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _tried(row: Row) -> str:
+    """The attempt, where it is not the first; a loop's say no more than its rounds."""
+    return f"attempt {row.attempt}" if row.attempt > 1 and row.round is None else ""
+
+
 def _row_line(row: Row) -> str:
     took = duration(row.took(row.ended)) if row.ended is not None and row.status != "skipped" else ""
-    attempt = f"attempt {row.attempt}" if row.attempt > 1 else ""
-    told = "  ".join(part for part in (took, attempt, one_line(row.told())) if part)
+    told = "  ".join(part for part in (took, _tried(row), one_line(row.told())) if part)
     return f"{sign(row.status)} {row.step:<24} {row.status:<9} {told}".rstrip()
 
 

@@ -176,7 +176,10 @@ def _step_row(
     if took is None and step.start_time is not None:
         took = now - step.start_time
     told = Text(_told(step, execution, now), "dim")
-    return [name, status_text(step.status, output), str(step.attempts or ""), duration(took), told]
+    tries = (
+        "" if step.rounds is not None else str(step.attempts or "")
+    )  # a loop's say no more than its rounds
+    return [name, status_text(step.status, output), tries, duration(took), told]
 
 
 def _told(step: StepResult, execution: Execution, now: int) -> str:

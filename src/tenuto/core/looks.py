@@ -1,5 +1,6 @@
 """How the steps of an execution look in a picture: one of five statuses that are easy to draw, and what that leaves out.
-A step inside a map or a loop stands for all items, or the round, under way.
+A step inside a map or a loop stands for all items, or the round, under way. Large pictures are drawn in a thread while
+the state moves on, so nothing here iterates over what may change: it takes copies.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Looks:
         self.state = state
         self.all: list[Look | None] = [None] * len(state.graph.all_nodes)
         self.frames: dict[int, list[Frame]] = {}
-        undone = state.rare.undone if state.has_rare else ()
+        undone = list(state.rare.undone) if state.has_rare else []
         self.undone = {name.partition("[")[0] for name in undone}
         for spot in spots(state.graph):
             self.all[spot.node.number] = self._look(spot)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tenuto.core.drawing.layers import Layout
-from tenuto.core.drawing.parts import GLYPHS, HEADINGS, Subject, blocks, inside, lines, marked
+from tenuto.core.drawing.parts import GLYPHS, HEADINGS, Subject, blocks, inside, lines, marked, tries
 from tenuto.core.graph import Block, Graph, Node
 from tenuto.core.state import State
 
@@ -57,10 +57,10 @@ def _text(node: Node, subject: Subject) -> str:
     name = marked(node.id, node)
     if status is None:
         return name
-    step, detail = subject.step(node), subject.detail(node)
-    tries = f" ×{step.attempts}" if step is not None and step.attempts > 1 else ""
+    tried, detail = tries(subject.step(node)), subject.detail(node)
+    times = f" ×{tried}" if tried else ""
     more = f" ({detail})" if detail else ""
-    return f"{GLYPHS[status]} {name}{tries}{more}"
+    return f"{GLYPHS[status]} {name}{times}{more}"
 
 
 def _legend(graph: Graph) -> list[str]:

@@ -70,6 +70,13 @@ class Subject:
         return None if look is None else look.step
 
 
+def tries(step: StepState | None) -> int:
+    """How many attempts are worth showing, 0 for none: of a loop they say no more than its rounds."""
+    if step is None or step.attempts < 2 or step.node.kind == "loop":
+        return 0
+    return step.attempts
+
+
 def lines(block: Block) -> Iterator[Line]:
     """Every edge, by its source."""
     for node in block.nodes:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from unicodedata import east_asian_width
 
 from tenuto.core.drawing.layers import Layout, Path
-from tenuto.core.drawing.parts import GLYPHS, HEADINGS, Subject, inside, marks, shorten, title
+from tenuto.core.drawing.parts import GLYPHS, HEADINGS, Subject, inside, marks, shorten, title, tries
 from tenuto.core.graph import Block, Graph, Node
 from tenuto.core.instants import duration_text
 from tenuto.core.state import State
@@ -168,8 +168,8 @@ def _told(node: Node, subject: Subject) -> list[str]:
     if status in (None, "pending"):
         return [node.spec.action if inside(node) is None else node.spec.type]
     parts = [detail or (step.status if step is not None else status or "")]
-    if step is not None and step.attempts > 1:
-        parts.append(f"{step.attempts} attempts")
+    if tried := tries(step):
+        parts.append(f"{tried} attempts")
     if step is not None and step.start_time is not None and step.end_time is not None:
         parts.append(duration_text(step.end_time - step.start_time))
     return parts
