@@ -52,8 +52,36 @@ def test_events_are_counted_by_what_they_say() -> None:
 
 def test_two_in_one_process_never_mix() -> None:
     one, other = Metrics(), Metrics()
-    one.execution_started()
+    one.recorded([ev.ExecutionStarted(execution_id="e", workflow_id="w", version=1, context={})])
     assert "tenuto_executions_started_total 0.0" in lines(other)
+
+
+def test_each_time_stands_under_every_bound_it_does_not_exceed() -> None:
+    metrics = Metrics()
+    for seconds in (0.0005, 0.003, 100.0):
+        metrics.http_request("/x", 200, seconds)
+    metrics.http_request("/x", 404, 0.003)
+    labels = 'route="/x",status="200"'
+    assert lines(metrics) >= {
+        f'tenuto_http_request_seconds_bucket{{le="0.0005",{labels}}} 1.0',
+        f'tenuto_http_request_seconds_bucket{{le="0.002",{labels}}} 1.0',
+        f'tenuto_http_request_seconds_bucket{{le="0.005",{labels}}} 2.0',
+        f'tenuto_http_request_seconds_bucket{{le="60.0",{labels}}} 2.0',
+        f'tenuto_http_request_seconds_bucket{{le="+Inf",{labels}}} 3.0',
+        f"tenuto_http_request_seconds_count{{{labels}}} 3.0",
+        f"tenuto_http_request_seconds_sum{{{labels}}} 100.0035",
+        'tenuto_http_request_seconds_count{route="/x",status="404"} 1.0',
+    }
+
+
+def test_what_has_no_labels_is_told_before_it_comes_about() -> None:
+    assert lines(Metrics()) >= {
+        "tenuto_executions_started_total 0.0",
+        "tenuto_attempts_total 0.0",
+        "tenuto_inputs_refused_total 0.0",
+        "tenuto_commit_seconds_count 0.0",
+        "tenuto_executions_live 0.0",
+    }
 
 
 class Scripts:

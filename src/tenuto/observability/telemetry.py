@@ -11,18 +11,6 @@ from tenuto.observability.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 
-_STEP_ENDS: dict[type[ev.Event], str] = {
-    ev.StepSucceeded: "success",
-    ev.StepFailed: "failed",
-    ev.StepSkipped: "skipped",
-    ev.StepCancelled: "cancelled",
-}
-_ENDS: dict[type[ev.Event], str] = {
-    ev.ExecutionCompleted: "completed",
-    ev.ExecutionFailed: "failed",
-    ev.ExecutionCancelled: "cancelled",
-}
-
 
 class MeasuredTelemetry:
     """Counts and times into `Metrics`."""
@@ -32,17 +20,7 @@ class MeasuredTelemetry:
 
     def recorded(self, workflow_id: str, events: Sequence[ev.AnyEvent]) -> None:
         """Count what these events say has begun or ended."""
-        metrics = self._metrics
-        for event in events:
-            kind = type(event)
-            if kind is ev.StepStarted:
-                metrics.attempt_started()
-            elif kind in _STEP_ENDS:
-                metrics.step_ended(_STEP_ENDS[kind])
-            elif kind is ev.ExecutionStarted:
-                metrics.execution_started()
-            elif kind in _ENDS:
-                metrics.execution_ended(_ENDS[kind])
+        self._metrics.recorded(events)
 
     def committed(self, records: int, seconds: float) -> None:
         """Time one commit."""
