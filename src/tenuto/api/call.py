@@ -169,9 +169,25 @@ def check_media_type(declared: str, *, yaml_too: bool = False) -> None:
         )
 
 
+class _Json(Response):
+    """JSON whose bytes are known: nothing about its headers is to be found out."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Its length and type, and the headers given."""
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+        ]
+        for name, value in (headers or _NO_HEADERS).items():
+            self.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
+
+
+_NO_HEADERS: Mapping[str, str] = {}
+
+
 def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(_encode(data), status, headers, "application/json")
+    return _Json(_encode(data), status, headers)
 
 
 def _refuse_size(most: int) -> NoReturn:

@@ -18,6 +18,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from tenuto.api.app import Application, create_app
 from tenuto.bootstrap.engine import Engine
+from tenuto.bootstrap.joined import JoinedProtocol
 from tenuto.bootstrap.settings import Settings
 from tenuto.errors import ConfigurationError
 from tenuto.observability.logs import configure_logs
@@ -156,7 +157,7 @@ def _config(settings: Settings, app: Application) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         log_level=settings.log_level,
-        http="httptools",
+        http=JoinedProtocol,
         ws="none",
         server_header=False,
         proxy_headers=False,

@@ -228,7 +228,7 @@ class Driver:
 
     def _stored_wake(self, state: State) -> int | None:
         # What a node decides while it stops leaves steps unstarted that no instant will start.
-        if state.is_terminal or self.holding or not is_parked(state):
+        if state.running or state.is_terminal or self.holding or not is_parked(state):
             return None
         wake = next_wake(state)
         return NEVER if wake is None else wake
@@ -263,7 +263,8 @@ class Driver:
             live.answer(item.given, decision.refused)
             if live.workflow.shares:
                 self._free(item)
-            self._carry_out_all(live, decision.commands)
+            if decision.commands:
+                self._carry_out_all(live, decision.commands)
             if item.posts:
                 self._on_posts(item.posts)
             self._on_records(live)
@@ -318,8 +319,7 @@ class Driver:
 
     def _carry_out(self, live: Live, command: Command) -> None:
         if isinstance(command, RunAttempt):
-            # What one decision begins and gives up is not begun at all.
-            if not self.holding and _is_wanted(live.state, command):
+            if not self.holding:
                 self._run(live, command)
         elif isinstance(command, AbandonAttempt):
             task = live.attempts.pop((command.step, command.attempt, command.generation), None)
@@ -333,10 +333,13 @@ class Driver:
     def _run(self, live: Live, command: RunAttempt) -> None:
         slot, attempt, generation = command
         step = live.state.steps[slot]
+        if not step.acting or step.attempts != attempt or step.generation != generation:
+            return  # begun and given up in one decision
         plan = live.workflow.plans[step.node.number]
         ending = self._performer.perform_at_once(live.state, step, plan)
         if isinstance(ending, inp.Ending):
-            self.tell(live, inp.AttemptEnded(slot, attempt, generation, ending, self._noise()))
+            ended = inp.AttemptEnded(slot, attempt, generation, ending, self._noise())
+            self._give(live, Given(ended, None))
         else:
             key = (slot, attempt, generation)
             task = self._spawn(self._follow(live, key, ending))
@@ -658,11 +661,6 @@ def _release(given: Sequence[Given], *, is_written: bool) -> None:
     for item in given:
         if item.kept is not None:
             item.kept.release(is_written=is_written)
-
-
-def _is_wanted(state: State, command: RunAttempt) -> bool:
-    step = state.steps[command.step]
-    return step.acting and (step.attempts, step.generation) == command[1:]
 
 
 def _for_caller(error: BaseException) -> BaseException:
