@@ -60,9 +60,12 @@ def _how_it_ends(state: State) -> Ending | None:
     if request is not None and request.outcome == "failed":
         assert request.error is not None, "what fails an execution has an error"
         return Ending("failed", None, request.error, request.step)
+    definition = state.graph.definition
+    if definition.output_schema is not UNSET:
+        return None
     if request is not None and request.output is not None:
         return Ending("completed", request.output)
-    return _WELL if state.graph.definition.output is UNSET else None
+    return _WELL if definition.output is UNSET else None
 
 
 def _after_handlers(state: State, begun: ev.HandlersStarted) -> Ending:

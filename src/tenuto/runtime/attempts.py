@@ -26,6 +26,7 @@ from tenuto.core.inputs import (
 from tenuto.core.names import step_key, tries_of
 from tenuto.core.state import LoopWork, State, StepState
 from tenuto.core.truth import is_truthy
+from tenuto.core.view import output
 from tenuto.errors import Problem, ScriptFailed
 from tenuto.ports.action import ActionRequest
 from tenuto.ports.clock import Clock
@@ -187,19 +188,26 @@ class Performer:
         return [to_text(key) for key in keys]
 
     async def compute_output(self, state: State, workflow: Workflow) -> OutputComputed:
-        """The definition's `output` for this execution, or why there is none."""
-        assert workflow.output is not None, "asked only of definitions that have an output"
+        """The output of this execution, or why there is none: what `finish` gave, else the definition's `output`, else
+        the results of its last steps; and it must fit `outputSchema`."""
         try:
-            resolved = await workflow.output.resolve(self._scope(state, None), self._scripts)
+            value = await self._output(state, workflow)
         except ScriptFailed as failure:
             return OutputComputed(error=StepError(failure.kind, f"output: {failure}"))
         except Exception as error:  # else the execution would wait for its output for ever
             log.exception("output_broken", execution=state.execution_id)
             return OutputComputed(error=StepError("internal", f"output: {type(error).__name__}: {error}"))
         schema = workflow.output_schema
-        if schema is not None and (problems := schema.problems(resolved["output"], ("output",))):
+        if schema is not None and (problems := schema.problems(value, ("output",))):
             return OutputComputed(error=misfit(problems))
-        return OutputComputed(value=resolved["output"])
+        return OutputComputed(value=value)
+
+    async def _output(self, state: State, workflow: Workflow) -> Any:
+        if state.cancel is not None and state.cancel.output is not None:
+            return state.cancel.output
+        if workflow.output is None:
+            return output(state)
+        return (await workflow.output.resolve(self._scope(state, None), self._scripts))["output"]
 
 
 class _Bounded:

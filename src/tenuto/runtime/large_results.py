@@ -1,7 +1,8 @@
 """Large results, stored apart from the journal: an event whose data is large names a blob instead, which is written in
 the same commit and found by its SHA-256. A journal stays quick to read, and reading gives the same data.
 
-Whoever commits writes the items beside the record; whoever reads records of a store reads them here (`read_whole`, `whole_records`).
+Whoever commits writes the items beside the record; whoever reads records of a store reads them here (`read_whole`,
+`whole_records`).
 """
 
 from __future__ import annotations

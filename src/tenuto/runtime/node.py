@@ -267,7 +267,7 @@ class Node:
         if workflow is None:
             workflow = await self._catalog.get(request.workflow_id, request.version)
         if request.context:
-            problems = check_start_context(workflow.graph.index, request.context)
+            problems = check_start_context(workflow.taken_keys, request.context)
             if problems:
                 raise Invalid(problems)
         if workflow.input_schema is not None:

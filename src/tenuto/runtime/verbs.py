@@ -41,7 +41,10 @@ def check_form(state: State, given: Approve) -> None:
     """Raise Invalid where the data of an approval does not fit the form of its step."""
     step = state.find_step(given.step)
     wait = None if step is None else step.wait
-    form = (wait.details or {}).get("form") if wait is not None else None
+    details = (wait.details or {}) if wait is not None else {}
+    form, approvers = details.get("form"), details.get("approvers")
+    if approvers and given.by not in approvers:
+        return  # who may not answer is told that, and not what an answer looks like
     if form and given.approved:
         problems = compile_schema(form).problems(given.data, ("data",))
         if problems:

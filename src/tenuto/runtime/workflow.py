@@ -72,12 +72,15 @@ class Workflow:
         "plans",
         "shares",
         "slot_keys",
+        "taken_keys",
     )
 
     def __init__(self, definition: Definition, version: int, find_action: FindAction) -> None:
         self.definition = definition
         self.graph: Graph = compile_graph(definition, version)
         known_ids = frozenset(node.id for node in self.graph.all_nodes)
+        self.taken_keys = known_ids
+        """Ids of steps, wherever they stand: a start context may not have them as keys."""
         self.plans = [
             Plan(node, find_action(node) if node.kind == "task" else None, known_ids)
             for node in self.graph.all_nodes

@@ -45,7 +45,7 @@ class Stage:
     def check(self, case: Case) -> None:
         """Raise Invalid with every problem of the case: its steps, and the context it starts with."""
         self.cast.check(case)
-        problems = check_start_context(self.workflow.graph.index, case.context)
+        problems = check_start_context(self.workflow.taken_keys, case.context)
         schema = self.workflow.input_schema
         if schema is not None and not problems:
             problems = schema.problems(case.context, ("context",))
