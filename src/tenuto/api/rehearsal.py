@@ -71,7 +71,9 @@ async def rehearse(call: Call) -> Response:
         message = f"The path names the workflow `{workflow_id}`; the definition must have that id."
         raise Invalid([Problem("definition.id", "conflict", message)])
     try:
-        return answer(await call.host.rehearsals.rehearse(body, definition={"id": workflow_id, **body.definition}))
+        return answer(
+            await call.host.rehearsals.rehearse(body, definition={"id": workflow_id, **body.definition})
+        )
     except DefinitionInvalid as invalid:
         raise DefinitionInvalid([_within(problem) for problem in invalid.problems]) from None
 
