@@ -43,12 +43,13 @@ from tenuto.runtime.limits import Limits
 from tenuto.runtime.live import Live, Start
 from tenuto.runtime.outbox import OutboxSender
 from tenuto.runtime.rehearsal.local import LocalRehearsals
+from tenuto.runtime.reruns import rerun_of
 from tenuto.runtime.residents import Residents
 from tenuto.runtime.result_cache import ResultCache
 from tenuto.runtime.settings import NodeSettings
 from tenuto.runtime.sleeper import Sleeper
 from tenuto.runtime.variables import Variables
-from tenuto.runtime.verbs import check_form, check_result, check_signal, fitting, rerun_of
+from tenuto.runtime.verbs import check_form, check_result, check_signal, fitting
 from tenuto.runtime.workflow import FindAction
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ log = structlog.get_logger(__name__)
 SWEEP_S = 5.0
 PURGE_S = 60.0
 KEYS_AT_ONCE = 1_024
+WHOLE_JOURNAL = 10_000_000
 
 
 class Node:
@@ -406,7 +408,8 @@ class Node:
         """Start a new execution in which what came before the step is copied. Raises NotFound, Invalid."""
         state = await self.read(execution_id)
         workflow = await self._catalog.get(state.workflow_id, wish.version or state.version)
-        return await self.start(rerun_of(state, wish, workflow.graph, who))
+        journal = await self.journal(execution_id, limit=WHOLE_JOURNAL) if state.vars else []
+        return await self.start(rerun_of(state, wish, workflow.graph, who, journal))
 
     async def signal(self, execution_id: str, given: inp.Signal) -> None:
         """Send it a message. Raises NotFound, Invalid, Conflict, Overloaded."""

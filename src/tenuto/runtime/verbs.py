@@ -1,5 +1,5 @@
 """What people and other systems ask of an execution, checked against what its steps expect before it is decided: the
-payloads of signals, the forms of approvals, and what a rerun copies.
+payloads of signals, the forms of approvals, and results given by hand.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tenuto.core.events import ForkLink, StepCopied
 from tenuto.core.graph import Graph
 from tenuto.core.inputs import Approve, ChildEnded, Complete, Signal
-from tenuto.core.reset import to_run_from
 from tenuto.core.state import State, StepState
-from tenuto.errors import Invalid, NotFound, Problem
-from tenuto.ports.host import Rerun, StartRequest, Who
+from tenuto.errors import Invalid, Problem
 from tenuto.runtime.attempts import misfit
 from tenuto.runtime.workflow import Workflow
 from tenuto.wire.json_schema import compile_schema
@@ -92,41 +89,3 @@ def fitting(workflow: Workflow, state: State, given: ChildEnded) -> ChildEnded:
     schema = workflow.plans[step.node.number].output_schema
     problems = [] if schema is None else schema.problems(given.result, ("result",))
     return given._replace(result=None, error=misfit(problems)) if problems else given
-
-
-def rerun_of(state: State, wish: Rerun, graph: Graph, who: Who) -> StartRequest:
-    """The start of a new execution that does that step and all after it, and has the rest copied. `graph` is that of
-    the version it runs. Raises NotFound, Invalid."""
-    first = state.graph.index.get(wish.from_step)
-    if first is None:
-        raise NotFound(
-            f"workflow {state.workflow_id!r} has no step {wish.from_step!r} of its own to run from"
-        )
-    if wish.from_step not in graph.index:
-        message = f"version {graph.version} of the workflow has no step {wish.from_step!r}"
-        raise Invalid([Problem("fromStep", "unknown_step", message)])
-    again = to_run_from(state, state.steps[first])
-    copied = [step for step in state.own_steps() if step.id not in again and step.id in graph.index]
-    return StartRequest(
-        workflow_id=state.workflow_id,
-        version=graph.version,
-        context=state.input if wish.context is None else wish.context,
-        execution_id=wish.execution_id,
-        priority=state.priority,
-        tags=state.tags,
-        fork_of=ForkLink(state.execution_id, wish.from_step, who.by, who.reason),
-        copied=tuple(_copy(step) for step in copied if step.status in ("success", "failed", "skipped")),
-    )
-
-
-def _copy(step: StepState) -> StepCopied:
-    chosen = None if step.chosen is None else sorted(step.chosen)
-    return StepCopied(
-        step=step.id,
-        status=step.status,  # type: ignore[arg-type]  # only ended steps are copied
-        attempts=step.attempts,
-        result=step.result,
-        error=step.error if step.status == "failed" else None,
-        reason=step.reason,
-        chosen=chosen,
-    )
