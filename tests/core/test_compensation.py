@@ -347,3 +347,30 @@ def test_at_every_moment_of_a_saga_a_crash_loses_nothing(moment: int) -> None:
     assert (run.state.status, run.state.compensation) == ("failed", "complete")
     attempts = {event.step: event.attempt for event in run.events(ev.StepStarted)}
     assert sum(attempts.values()) == 5 + (moment < 5)
+
+
+def test_what_succeeded_inside_what_is_done_again_is_undone_no_more() -> None:
+    run = Execution(
+        step("bad"), step("p", "bad", join="all_done", type="parallel", steps=(undoable("a"), undoable("b")))
+    )
+    run.fail("bad")
+    run.succeed("a")
+    run.succeed("b")
+    run.succeed("b:compensate")
+    run.fail("a:compensate")
+    assert (run.state.status, run.state.compensation) == ("failed", "partial")
+    run.take(inp.Retry())
+    run.fail("bad")
+    run.take(inp.SkipStep("p", "ada"))
+    assert (run.state.status, run.state.compensation) == ("failed", None)
+
+
+def test_an_output_that_comes_while_steps_are_undone_is_refused() -> None:
+    run = Execution(undoable("a"), output="{{ context.a }}", timeout=10)
+    run.succeed("a")
+    assert run.state.output_requested
+    run.after(10)
+    assert run.acting() == ["a:compensate"]
+    assert why(run.take(inp.OutputComputed(1))) == ["no output is being worked out"]
+    run.succeed("a:compensate")
+    assert (run.state.status, run.state.compensation) == ("failed", "complete")

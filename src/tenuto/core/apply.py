@@ -557,6 +557,7 @@ def _compensation_started(state: State, event: ev.CompensationStarted, at: int) 
     state.phase = "compensating"
     state.ending = event
     state.deadline = None
+    state.output_requested = False
     state.rare.to_undo = list(reversed(event.steps))
     state.phase_frame = None
 

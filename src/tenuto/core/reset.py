@@ -155,6 +155,7 @@ def _forget_phases(state: State) -> None:
 def _reopen(state: State, step: StepState, at: int) -> None:
     if isinstance(step.work, MapWork):
         step.work.reopen()
+        _forget_undoable(state, step, kept=step.work.done)
     _count_open(state, step)
     step.generation += 1
     step.status = "running"
@@ -171,8 +172,21 @@ def _begin_anew(state: State, step: StepState) -> None:
         close_frame(state, frame)
     step.frame.context.pop(step.node.id, None)
     state.rare.undoable.pop(step.id, None)
+    _forget_undoable(state, step)
     _count_open(state, step)
     state.steps[step.slot] = StepState(step.node, step.frame, step.slot, step.id, step.generation + 1)
+
+
+def _forget_undoable(state: State, step: StepState, kept: bytearray | None = None) -> None:
+    """What had succeeded inside the container is done again, so it is undone no more; but for items that are `kept`."""
+    for step_id, inner in list(state.rare.undoable.items()) if state.has_rare else ():
+        frame = inner.frame
+        while frame.owner is not None:
+            is_kept = kept is not None and frame.number is not None and kept[frame.number]
+            if frame.owner == step.slot and not is_kept:
+                del state.rare.undoable[step_id]
+                break
+            frame = state.steps[frame.owner].frame
 
 
 def _count_open(state: State, step: StepState) -> None:
