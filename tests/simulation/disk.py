@@ -83,13 +83,14 @@ class Disk:
             raise StoreUnavailable("simulated: the disk is full")
         await self._inner.commit(batch)
         with self._world.watching():
-            self._world.witness.saw(batch)
+            self._world.witness.saw(batch, asyncio.get_running_loop().time())
         if self._chance(self.faults.crash_after):
             self.die()
             await asyncio.Event().wait()
         if self._chance(self.faults.answer_lost):
             raise StoreUnavailable("simulated: the answer was lost")
         await self._take_time()
+        self._world.witness.answered(batch)
 
     def die(self) -> None:
         """The process ends here and now."""

@@ -31,6 +31,7 @@ from tenuto.runtime.driver import Driver
 from tenuto.runtime.live import Live
 from tenuto.runtime.messages import outbox_messages
 from tenuto.runtime.rows import NEVER
+from tests.simulation.swap import swapped
 
 Plant = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -44,17 +45,6 @@ def planted(name: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[], 
         return plant
 
     return add
-
-
-@contextlib.contextmanager
-def swapped(owner: Any, name: str, replacement: Any) -> Iterator[None]:
-    """Put something else in a name's place for a while."""
-    original = getattr(owner, name)
-    setattr(owner, name, replacement)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
 
 
 # -- the driver ---------------------------------------------------------------------------------------------------

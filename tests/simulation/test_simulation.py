@@ -7,9 +7,9 @@ import os
 import pytest
 
 from tenuto.ports.store import Batch, Record
+from tests.simulation.broken import Broken
 from tests.simulation.campaign import find_planted, quiet, run_slice
 from tests.simulation.planted import PLANTED
-from tests.simulation.witness import Broken
 from tests.simulation.world import simulate
 
 SEEDS = int(os.environ.get("TENUTO_SEEDS", "600"))

@@ -1,205 +1,260 @@
 """Who sees everything: each record that reaches the disk and each call of an executor, and holds both against what is
-promised. It keeps its own books from the facts alone, and shares no code with the core's state.
+promised. Of each execution it keeps books (`books.py`); here is what concerns several: slots, caches, parents and
+children, what was answered to people, webhooks.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import Any
 
 from tenuto.core import events as ev
-from tenuto.core.definition import INFRA_ATTEMPTS
 from tenuto.journal.codec import decode
 from tenuto.ports.store import Batch, OutboxMessage
-from tests.model.generate import Case
-from tests.model.rules import redone_by_retry
+from tenuto.runtime.large_results import blobs_in, whole_record
+from tests.simulation.books import Books
+from tests.simulation.broken import Broken
+from tests.simulation.notes import note
+from tests.simulation.stories import KEYS, Story
 
-StepKey = tuple[str, str, int]
-"""Execution, step, generation."""
 AttemptKey = tuple[str, str, int, int]
-"""... and attempt."""
+"""Execution, instance, generation, attempt."""
 
+_TOKENS = ("reason", "why", "comment", "key")
+"""Where events keep what people said, by which they are known again."""
 
-class Broken(AssertionError):
-    """A promise was broken."""
-
-
-class Books:
-    """What the witness wrote down of one execution."""
-
-    def __init__(self, execution_id: str, case: Case) -> None:
-        self.execution_id = execution_id
-        self.case = case
-        self.seq = 0
-        self.records: list[bytes] = []
-        self.ended: ev.AnyEvent | None = None
-        self.paused_at: int | None = None
-        self.generation: Counter[str] = Counter()
-        self.status: dict[str, str] = {}
-        self.kinds: dict[str, str] = {}
-        self.attempts: dict[tuple[str, int], int] = {}
-        self.failed: Counter[tuple[str, int]] = Counter()
-        self.lost: Counter[tuple[str, int]] = Counter()
-        self.interrupted: Counter[tuple[str, int]] = Counter()
-        self.not_before: dict[str, int] = {}
-        self.ends = 0
-        self.step_ends = 0
-        self.retries = 0
-        self.timed_out = False
+_ENDS_ATTEMPT = (
+    ev.AttemptFailed
+    | ev.AttemptInterrupted
+    | ev.StepWaiting
+    | ev.StepParked
+    | ev.StepSucceeded
+    | ev.StepFailed
+    | ev.StepSkipped
+    | ev.StepCancelled
+)
 
 
 class Witness:
     """The books of all executions of one simulated world."""
 
-    def __init__(self) -> None:
+    def __init__(self, stories: dict[str, Story]) -> None:
+        self.stories = stories
         self.books: dict[int, Books] = {}
         self.by_id: dict[str, Books] = {}
-        self.cases: dict[str, Case] = {}
         self.calls: Counter[AttemptKey] = Counter()
         self.events: Counter[str] = Counter()
         self.messages: dict[int, list[str]] = {}
+        self.said: Counter[str] = Counter()
+        """What people said, as far as it is on disk."""
+        self.blobs: dict[str, bytes] = {}
+        self.slot_items: set[str] = set()
+        self.holding: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        """Steps that have a slot of each key, by what this process has written."""
+        self.in_doubt: set[tuple[str, str]] = set()
+        """Steps that ended by commits that this process was not told of."""
+        self.members: defaultdict[str, set[str]] = defaultdict(set)
+        """Executions that have a slot of each key."""
+        self.cached: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
+
+    def booted(self) -> None:
+        """A new process: nothing runs."""
+        self.holding.clear()
+        self.in_doubt.clear()
 
     # -- the disk ---------------------------------------------------------------------------------------------
 
-    def saw(self, batch: Batch) -> None:
+    def saw(self, batch: Batch, now_s: float = 0.0) -> None:
         """The batch has reached the disk, just now."""
+        for item in batch.items:
+            self._note_item(item.kind, item.name, item.data)
         for start in batch.starts:
             if start.execution_id in self.by_id:
                 raise Broken(f"{start.execution_id} was started twice")
-            books = Books(start.execution_id, self.cases[start.execution_id])
+            books = Books(start.execution_id, self.stories[start.workflow_id])
             self.books[start.key] = self.by_id[start.execution_id] = books
         for record in batch.records:
-            books = self.books[record.key]
-            if record.seq != books.seq + 1:
-                raise Broken(f"{books.execution_id}: record {record.seq} follows {books.seq}")
-            books.seq = record.seq
-            books.records.append(record.data)
-            at, events = decode(record.data)
-            if not events:
-                raise Broken("an empty record was written")
-            for event in events:
-                self.events[type(event).__name__] += 1
-                self._note(books, event, at)
+            self._note_record(self.books[record.key], record.seq, record.data)
+            self.books[record.key].moved_s = now_s
         for message in batch.messages:
             self.messages.setdefault(message.key, []).append(message.event_id)
+        if batch.records:
+            self._check_members()
 
-    def _note(self, books: Books, event: ev.AnyEvent, at: int) -> None:
-        if books.ended is not None and not isinstance(event, ev.ExecutionRetried):
-            raise Broken(f"{books.execution_id}: {event} after the end")
+    def answered(self, batch: Batch) -> None:
+        """The process knows that the batch is on disk."""
+        if self.in_doubt:
+            there = {self.books[record.key].execution_id for record in batch.records}
+            self.in_doubt = {doubt for doubt in self.in_doubt if doubt[0] not in there}
+
+    def _note_item(self, kind: str, name: str, data: bytes | None) -> None:
+        if kind == "blob" and data is not None:
+            self.blobs[name] = data
+        if kind == "slot":
+            if data is None:
+                self.slot_items.discard(name)
+            else:
+                self.slot_items.add(name)
+
+    def _note_record(self, books: Books, seq: int, data: bytes) -> None:
+        if seq != books.seq + 1:
+            raise Broken(f"{books.execution_id}: record {seq} follows {books.seq}")
+        for name in blobs_in([data]):
+            if name not in self.blobs:
+                raise Broken(f"{books.execution_id}: record {seq} refers to data that is not there")
+        data = whole_record(data, self.blobs)
+        at, events = decode(data)
+        if not events:
+            raise Broken("an empty record was written")
+        for event in events:
+            self.events[type(event).__name__] += 1
+            note(books, event, at)
+            self._note_for_others(books, event)
+        books.seq = seq
+        books.records.append(data)
+        books.record_is_over()
+
+    def _note_for_others(self, books: Books, event: Any) -> None:
+        if not (
+            isinstance(event, ev.ExecutionCancelled) and not event.terminated
+        ):  # says who cancelled it again
+            self._note_words(event)
         match event:
+            case ev.ExecutionStarted():
+                self._note_start(books, event)
             case ev.StepStarted():
-                self._note_start(books, event, at)
-            case ev.StepSucceeded() | ev.StepFailed() | ev.StepSkipped() | ev.StepCancelled():
-                self._note_end(books, event, at)
-            case ev.AttemptFailed():
-                self._must_be(books, event.step, "running", event)
-                books.status[event.step] = "retrying"
-                books.failed[event.step, books.generation[event.step]] += 1
-                books.timed_out |= "scripted" not in event.error.message and event.error.type == "timeout"
-                books.not_before[event.step] = event.retry_at
-            case ev.AttemptInterrupted():
-                self._must_be(books, event.step, "running", event)
-                books.status[event.step] = "retrying"
-                books.lost[event.step, books.generation[event.step]] += event.counted
-                books.interrupted[event.step, books.generation[event.step]] += 1
-                books.not_before[event.step] = event.retry_at
-            case ev.StepWaiting():
-                self._must_be(books, event.step, "running", event)
-                books.status[event.step] = "waiting"
-                books.not_before[event.step] = event.until or 0
-            case ev.ExecutionPaused():
-                books.paused_at = at
-            case ev.ExecutionResumed():
-                books.paused_at = None
-            case ev.ExecutionRetried():
-                self._note_retry(books, event)
+                self._take_slots(books, event)
+            case ev.CancelRequested():
+                self._must_be_cancelled_rightly(books, event)
             case ev.ExecutionCompleted() | ev.ExecutionFailed() | ev.ExecutionCancelled():
-                self._note_execution_end(books, event)
-            case ev.CancelRequested(mode="cancel"):
-                books.paused_at = None
-            case _:
-                pass
-
-    def _note_start(self, books: Books, event: ev.StepStarted, at: int) -> None:
-        name = (event.step, event.generation)
-        if books.paused_at is not None:
-            raise Broken(f"{books.execution_id}: {event} while paused")
-        if event.generation != books.generation[event.step]:
-            raise Broken(f"{books.execution_id}: {event} of another generation")
-        if books.status.get(event.step) in ("running", "waiting", "ended"):
-            raise Broken(f"{books.execution_id}: {event} of a step that is {books.status[event.step]}")
-        if event.attempt != books.attempts.get(name, 0) + 1:
-            raise Broken(f"{books.execution_id}: {event} follows attempt {books.attempts.get(name, 0)}")
-        if at < books.not_before.get(event.step, 0):
-            raise Broken(f"{books.execution_id}: {event} before its delay is over")
-        policy = books.case.policy_of(event.step)
-        if event.attempt - books.interrupted[name] > policy.get("maxAttempts", 1):
-            raise Broken(f"{books.execution_id}: {event} beyond maxAttempts")
-        if books.lost[name] > INFRA_ATTEMPTS:
-            raise Broken(f"{books.execution_id}: {event} after too many lost attempts")
-        books.attempts[name] = event.attempt
-        books.status[event.step] = "running"
-
-    def _note_end(
-        self,
-        books: Books,
-        event: ev.StepSucceeded | ev.StepFailed | ev.StepSkipped | ev.StepCancelled,
-        at: int,
-    ) -> None:
-        before = books.status.get(event.step, "pending")
-        if before == "ended":
-            raise Broken(f"{books.execution_id}: {event} of a step that has ended")
-        if isinstance(event, ev.StepSucceeded) and before not in ("running", "waiting"):
-            raise Broken(f"{books.execution_id}: {event} of a step that is {before}")
-        if isinstance(event, ev.StepSucceeded) and before == "waiting" and at < books.not_before[event.step]:
-            raise Broken(f"{books.execution_id}: {event} before its instant")
+                self._leave(books)
+        if isinstance(event, _ENDS_ATTEMPT):
+            self._give_slots(books, event.step)
+        if isinstance(event, ev.StepSucceeded):
+            self._note_success(books, event)
         if isinstance(event, ev.StepSucceeded | ev.StepFailed):
-            books.step_ends += 1
-        books.status[event.step] = "ended"
-        books.kinds[event.step] = _kind(event)
+            self._must_have_ended(books, event)
+        if isinstance(event, ev.ExecutionBegan) or (isinstance(event, ev.ExecutionStarted) and books.began):
+            self._join(books)
+        if isinstance(event, ev.StepSucceeded | ev.StepFailed | ev.StepSkipped | ev.StepCancelled):
+            self.in_doubt.add((books.execution_id, event.step))
 
-    def _note_retry(self, books: Books, event: ev.ExecutionRetried) -> None:
-        if not isinstance(books.ended, ev.ExecutionFailed):
-            raise Broken(f"{books.execution_id}: retried though it ended as {books.ended}")
-        redone = redone_by_retry(books.case.definition, books.kinds)
-        if frozenset(event.steps) != redone:
-            raise Broken(
-                f"{books.execution_id}: retry does {event.steps} again, the model says {sorted(redone)}"
-            )
-        books.ended = None
-        books.retries += 1
-        for step in event.steps:
-            books.generation[step] += 1
-            books.status.pop(step, None)
-            books.not_before.pop(step, None)
+    def _note_words(self, event: Any) -> None:
+        if isinstance(event, ev.StepFailed) and event.error.message.startswith("rejected by "):
+            self.said[event.error.message.partition(": ")[2]] += 1
+        for field in _TOKENS:
+            said = getattr(event, field, None)
+            if said is not None:
+                self.said[said] += 1
 
-    def _note_execution_end(self, books: Books, event: ev.AnyEvent) -> None:
-        open_steps = [step for step in books.case.steps if books.status.get(step) != "ended"]
-        if open_steps:
-            raise Broken(f"{books.execution_id}: ended with open steps {open_steps}")
-        books.ended = event
-        books.ends += 1
+    # -- slots --------------------------------------------------------------------------------------------------
 
-    def _must_be(self, books: Books, step: str, status: str, event: ev.AnyEvent) -> None:
-        if books.status.get(step) != status:
-            raise Broken(f"{books.execution_id}: {event} of a step that is {books.status.get(step)}")
+    def _take_slots(self, books: Books, event: ev.StepStarted) -> None:
+        for key in _keys(books, event.step):
+            holding = self.holding[key]
+            holding.add((books.execution_id, event.step))
+            if len(holding) > KEYS[key]:
+                raise Broken(f"{sorted(holding)} have slots of {key} at once, {KEYS[key]} may")
+
+    def _give_slots(self, books: Books, step: str) -> None:
+        for key in _keys(books, step):
+            self.holding[key].discard((books.execution_id, step))
+
+    def _join(self, books: Books) -> None:
+        for rule in books.story.definition.get("concurrency", ()):
+            members = self.members[rule["key"]]
+            members.add(books.execution_id)
+            if len(members) > rule["limit"]:
+                raise Broken(f"{sorted(members)} are under way at once, {rule['limit']} may be")
+
+    def _leave(self, books: Books) -> None:
+        for rule in books.story.definition.get("concurrency", ()):
+            self.members[rule["key"]].discard(books.execution_id)
+
+    def _check_members(self) -> None:
+        """What the disk says of slots of executions is what their journals say."""
+        wanted = {f"{key}\0{member}" for key, members in self.members.items() for member in members}
+        if self.slot_items != wanted:
+            raise Broken(f"the slots on disk are {sorted(self.slot_items)}, under way are {sorted(wanted)}")
+
+    # -- results kept ---------------------------------------------------------------------------------------------
+
+    def _note_success(self, books: Books, event: ev.StepSucceeded) -> None:
+        if "cache" not in books.story.step(event.step) or event.by is not None:
+            return
+        name = (books.story.definition["id"], books.story.place(event.step).step)
+        if not event.cached:
+            self.cached[name].append(event.result)
+        elif event.result not in self.cached[name]:
+            raise Broken(f"{books.execution_id}: {event} was never written by anybody")
+
+    # -- parents and children -------------------------------------------------------------------------------------
+
+    def _note_start(self, books: Books, event: ev.ExecutionStarted) -> None:
+        books.parent = parent = event.parent
+        if parent is None:
+            return
+        by = self.by_id.get(parent.execution_id)
+        if by is None or by.generations.get(parent.step, -1) < parent.generation:
+            raise Broken(f"{books.execution_id} was started by {parent}, which is not there")
+
+    def _must_have_ended(self, books: Books, event: ev.StepSucceeded | ev.StepFailed) -> None:
+        """A step that was told of its child's end was told the truth."""
+        details = event.error.details if isinstance(event, ev.StepFailed) else None
+        told_of = details.get("childExecutionId") if isinstance(details, dict) else None
+        life = books.lives[event.step]
+        if isinstance(event, ev.StepSucceeded) and event.by is None:
+            told_of = life.child
+        if told_of is None:
+            return
+        child = self.by_id.get(told_of)
+        if child is None or not child.ends:
+            raise Broken(f"{books.execution_id}: {event} before {told_of} had ended")
+        wanted = ev.ExecutionCompleted if isinstance(event, ev.StepSucceeded) else None
+        if not any(isinstance(end, ev.ExecutionCompleted) == (wanted is not None) for end in child.ends):
+            raise Broken(f"{books.execution_id}: {event}, though {told_of} ended as {child.ends}")
+
+    def is_closed(self, books: Books) -> bool:
+        """Whether it must end because its parent has given it up."""
+        parent = books.parent
+        if parent is None:
+            return False
+        by = self.by_id[parent.execution_id]
+        if by.story.step(parent.step)["params"].get("onParentClose") == "abandon":
+            return False
+        if by.ended is not None or by.generations.get(parent.step, -1) > parent.generation:
+            return True
+        life = by.lives.get(parent.step)
+        if life is None or life.generation > parent.generation or life.failed >= _try_of(books):
+            return True
+        return life.standing == "ended" and (parent.wait or life.kind != "success")
+
+    def _must_be_cancelled_rightly(self, books: Books, event: ev.CancelRequested) -> None:
+        parent = books.parent
+        if event.by is None or parent is None or event.by != f"execution {parent.execution_id}":
+            return
+        if not self.is_closed(books):
+            raise Broken(f"{books.execution_id}: {event}, though {parent} goes on, or leaves it alone")
 
     # -- the executors ----------------------------------------------------------------------------------------
 
-    def called(self, execution_id: str, step: str, attempt: int) -> int:
-        """An executor was called, just now; answers how many attempts before it ended in a failure."""
+    def called(self, execution_id: str, step: str, generation: int, attempt: int) -> Books:
+        """An executor was called, just now; answers the books."""
         books = self.by_id.get(execution_id)
         if books is None:
             raise Broken(f"{execution_id}: {step} was called before the start was on disk")
-        generation = books.generation[step]
-        name = (step, generation)
-        if books.attempts.get(name, 0) < attempt:
+        life = books.lives.get(step)
+        known = books.generations.get(step, -1)
+        if known < generation or (life is not None and known == generation and life.attempts < attempt):
             raise Broken(f"{execution_id}: attempt {attempt} of {step} was called before it was on disk")
-        self.calls[execution_id, step, generation, attempt] += 1
-        if self.calls[execution_id, step, generation, attempt] > 1:
+        key = (execution_id, step, generation, attempt)
+        self.calls[key] += 1
+        if self.calls[key] > 1:
             raise Broken(f"{execution_id}: attempt {attempt} of {step} was called twice")
-        if books.status.get(step) == "ended" and books.attempts[name] == attempt:
+        has_ended = life is None or life.generation > generation or life.standing == "ended"
+        if has_ended and (execution_id, step) not in self.in_doubt:
             raise Broken(f"{execution_id}: {step} was called after it had ended")
-        return books.failed[name]
+        return books
 
     # -- webhooks ---------------------------------------------------------------------------------------------
 
@@ -214,14 +269,17 @@ class Witness:
         taken.append(message.event_id)
 
 
-def _kind(event: ev.StepSucceeded | ev.StepFailed | ev.StepSkipped | ev.StepCancelled) -> str:
-    """How a step ended, in the words of the model's `redone_by_retry`."""
-    match event:
-        case ev.StepSucceeded():
-            return "success"
-        case ev.StepFailed():
-            return "failed"
-        case ev.StepCancelled():
-            return "cancelled"
-        case ev.StepSkipped():
-            return event.reason
+def _try_of(child: Books) -> int:
+    """Which try of its parent's step started it: from the second on their ids end in a number of their own."""
+    parent = child.parent
+    assert parent is not None, "asked of children only"
+    dotted = parent.step.replace("][", ".").replace("[", ".").replace("]", "")
+    rest = child.execution_id.removeprefix(f"{parent.execution_id}.{dotted}.{parent.generation}")
+    return int(rest[1:]) if rest else 1
+
+
+def _keys(books: Books, step: str) -> list[str]:
+    written = books.story.step(step)
+    if "concurrency" not in written or books.story.is_container(step):
+        return []
+    return [slots["key"] for slots in written["concurrency"]]

@@ -1,0 +1,5 @@
+"""What the witness raises."""
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
