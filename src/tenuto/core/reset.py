@@ -7,7 +7,7 @@ from heapq import heappush
 
 from tenuto.core.events import ExecutionRetried
 from tenuto.core.frames import close_frame
-from tenuto.core.state import TERMINAL_STEP, TOTAL, Frame, MapWork, State, StepState, frames_in
+from tenuto.core.state import TERMINAL_STEP, TOTAL, Frame, MapWork, State, StepState
 
 DecideEdges = Callable[[State, StepState, set[int]], None]
 
@@ -168,13 +168,23 @@ def _reopen(state: State, step: StepState, at: int) -> None:
 
 
 def _begin_anew(state: State, step: StepState) -> None:
-    for frame in frames_in(step):
-        close_frame(state, frame)
     step.frame.context.pop(step.node.id, None)
     state.rare.undoable.pop(step.id, None)
-    _forget_undoable(state, step)
+    if step.work is not None:
+        _forget_undoable(state, step)  # before its frames are closed, for those lead to what is inside
+        for frame in [inner.frame for inner in state.nested_steps() if _is_inside(state, inner, step.slot)]:
+            close_frame(state, frame)
     _count_open(state, step)
     state.steps[step.slot] = StepState(step.node, step.frame, step.slot, step.id, step.generation + 1)
+
+
+def _is_inside(state: State, step: StepState, container: int) -> bool:
+    frame = step.frame
+    while frame.owner is not None:
+        if frame.owner == container:
+            return True
+        frame = state.steps[frame.owner].frame
+    return False
 
 
 def _forget_undoable(state: State, step: StepState, kept: bytearray | None = None) -> None:
@@ -182,9 +192,9 @@ def _forget_undoable(state: State, step: StepState, kept: bytearray | None = Non
     for step_id, inner in list(state.rare.undoable.items()) if state.has_rare else ():
         frame = inner.frame
         while frame.owner is not None:
-            is_kept = kept is not None and frame.number is not None and kept[frame.number]
-            if frame.owner == step.slot and not is_kept:
-                del state.rare.undoable[step_id]
+            if frame.owner == step.slot:
+                if kept is None or frame.number is None or not kept[frame.number]:
+                    del state.rare.undoable[step_id]
                 break
             frame = state.steps[frame.owner].frame
 
