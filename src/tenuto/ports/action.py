@@ -20,8 +20,9 @@ class ActionRequest(Struct, frozen=True, kw_only=True):
     execution knows now and must not be changed; `scope` is everything expressions may read, by name;
     `step_key` is the same for every attempt; `now` and `timeout` in ms (0: no limit). `instance_id` is the step's id,
     with its place in maps and loops (`charge[3]`; empty where nobody says: the step's id); `generation` counts how
-    often a person had the step done again, `tries` its attempts since, those lost with their process not counted; `depth` says how far below the first of its kind the execution is (one that
-    nobody started as a child: 0); `callback_url` is where what the step waits for may be reported."""
+    often a person had the step done again, `tries` its attempts since, those lost with their process not counted;
+    `depth` says how far below the first of its kind the execution is (one that nobody started as a child: 0);
+    `callback_url` is where what the step waits for may be reported."""
 
     execution_id: str
     workflow_id: str
