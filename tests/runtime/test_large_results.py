@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -44,7 +45,7 @@ WITH_LARGE: list[ev.AnyEvent] = [
 ]
 
 
-def written(items: list[Any]) -> dict[str, bytes]:
+def written(items: Sequence[Any]) -> dict[str, bytes]:
     return {item.name: item.data for item in items}
 
 
@@ -106,7 +107,7 @@ async def test_records_of_a_store_are_read_whole() -> None:
     await store.open()
     events: list[ev.AnyEvent] = [ev.StepSucceeded("a", 1, LARGE), ev.StepSucceeded("b", 1, LARGE["rows"])]
     data, items = encode_record(7, events, LIMIT)
-    await store.commit(Batch([], [], [], [], items=items))
+    await store.commit(Batch([], [], [], [], items=list(items)))
     small = encode(8, [ev.StepStarted("b", 1)])
     records = await whole_records(store, [data, small])
     assert [decode(record) for record in records] == [(7, events), (8, [ev.StepStarted("b", 1)])]
