@@ -98,7 +98,7 @@ def play(graph: Graph, *, fails: bool = False, at_once: int = 1) -> tuple[State,
         running += [command for command in decision.commands if isinstance(command, RunAttempt)]
         taken, running = running[:at_once], running[at_once:]
         outcome = inp.Failed(StepError("x", "no")) if fails else inp.Succeeded(None)
-        given = [inp.AttemptEnded(*attempt, outcome) for attempt in taken]
+        given = [inp.AttemptEnded(*attempt.key, outcome) for attempt in taken]
     return state, journal
 
 

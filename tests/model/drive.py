@@ -62,7 +62,7 @@ class Drive:
                 case RunAttempt():
                     self.running.append(command)
                 case AbandonAttempt():
-                    self.running = [given for given in self.running if tuple(given) != tuple(command)]
+                    self.running = [given for given in self.running if given.key != command.key]
                 case ComputeOutput():
                     self.output_wanted = True
         self.output_wanted = self.output_wanted and not self.state.is_terminal
@@ -117,7 +117,7 @@ class Drive:
         for given in lost_attempts(self.state):
             counted = self.state.steps[given.step].lost < INFRA_ATTEMPTS and not self.draws.chance(30)
             self.lost[self.state.steps[given.step].id] += 1
-            lost.append(given._replace(counted=counted))
+            lost.append(msgspec.structs.replace(given, counted=counted))
         self.decide(lost)
 
     def outcome_of(self, given: RunAttempt) -> Any:

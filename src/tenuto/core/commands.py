@@ -5,23 +5,35 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from tenuto.core.inputs import Cancel, ChildEnded
+from msgspec import Struct
+
+from tenuto.core.inputs import AttemptKey, Cancel, ChildEnded
 
 
-class RunAttempt(NamedTuple):
-    """Start this attempt of the step (index into the graph)."""
+class RunAttempt(Struct, frozen=True):
+    """Start this attempt of the step (its slot)."""
 
     step: int
     attempt: int
     generation: int
 
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt."""
+        return self.step, self.attempt, self.generation
 
-class AbandonAttempt(NamedTuple):
+
+class AbandonAttempt(Struct, frozen=True):
     """Stop this attempt if it still runs; its outcome no longer counts."""
 
     step: int
     attempt: int
     generation: int
+
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt."""
+        return self.step, self.attempt, self.generation
 
 
 class ComputeOutput(NamedTuple):

@@ -180,16 +180,16 @@ def _describe(state: State) -> str:
 
 
 def _attempt_ended(draft: Draft, given: inp.AttemptEnded) -> None:
-    slot, attempt, generation, outcome, noise = given
-    step = draft.state.steps[slot]
-    if not _is_current(step, attempt, generation):
+    step = draft.state.steps[given.step]
+    if not _is_current(step, given):
         draft.refuse(given, "the attempt is not the one that runs")
         return
+    outcome = given.outcome
     match outcome:
         case inp.Succeeded():
             draft.succeed(step, outcome)
         case inp.Failed():
-            draft.attempt_failed(step, outcome, noise)
+            draft.attempt_failed(step, outcome, given.noise)
         case inp.Waiting():
             draft.wait(step, outcome)
         case inp.ConditionFalse():
@@ -223,7 +223,7 @@ def _finished(draft: Draft, step: StepState, outcome: inp.Finished) -> None:
 
 def _attempt_lost(draft: Draft, given: inp.AttemptLost) -> None:
     step = draft.state.steps[given.step]
-    if not _is_current(step, given.attempt, given.generation):
+    if not _is_current(step, given):
         draft.refuse(given, "the attempt is not the one that runs")
     elif step.report is not None:
         draft.end_by_report(step, step.report)  # whoever said it was answered, and does not say it again
@@ -250,8 +250,8 @@ def _slots_granted(draft: Draft, given: inp.SlotsGranted) -> None:
         draft.run(step)
 
 
-def _is_current(step: StepState, attempt: int, generation: int) -> bool:
-    return step.acting and step.attempts == attempt and step.generation == generation
+def _is_current(step: StepState, given: inp.AttemptEnded | inp.AttemptLost) -> bool:
+    return step.acting and step.attempts == given.attempt and step.generation == given.generation
 
 
 def _time_came(draft: Draft, given: inp.TimeCame) -> None:

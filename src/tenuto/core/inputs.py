@@ -105,7 +105,11 @@ class SlotsGranted(NamedTuple):
     error: StepError | None = None
 
 
-class AttemptEnded(NamedTuple):
+AttemptKey = tuple[int, int, int]
+"""Which attempt: the step's slot, the number of the attempt, the step's generation."""
+
+
+class AttemptEnded(Struct, frozen=True):
     """What became of one attempt. `noise` in [-1, 1] is drawn by the host and spreads a retry's delay by `jitter`."""
 
     step: int
@@ -114,14 +118,24 @@ class AttemptEnded(NamedTuple):
     outcome: Ending
     noise: float = 0.0
 
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt."""
+        return self.step, self.attempt, self.generation
 
-class AttemptLost(NamedTuple):
+
+class AttemptLost(Struct, frozen=True):
     """The attempt went down with its process; `counted` is False after a graceful stop."""
 
     step: int
     attempt: int
     generation: int
     counted: bool = True
+
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt."""
+        return self.step, self.attempt, self.generation
 
 
 class TimeCame(NamedTuple):

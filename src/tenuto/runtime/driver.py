@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from tenuto.core import inputs as inp
 from tenuto.core.commands import AbandonAttempt, Command, ComputeOutput, RunAttempt
@@ -29,7 +30,7 @@ from tenuto.ports.telemetry import Telemetry
 from tenuto.runtime import inbox
 from tenuto.runtime.attempts import Performer, close_unbegun
 from tenuto.runtime.large_results import encode_record, read_whole
-from tenuto.runtime.live import AttemptKey, Given, Kept, Live
+from tenuto.runtime.live import Given, Kept, Live
 from tenuto.runtime.messages import outbox_messages
 from tenuto.runtime.queueing import Queueing
 from tenuto.runtime.rows import NEVER, changed_row, has_moved, new_row
@@ -47,18 +48,15 @@ LONGEST_TIMER_S = 30.0
 """Loop timers are armed for no longer, so that a jump of the wall clock is noticed."""
 
 
-class Work:
-    """One execution's part of a commit that is under way."""
+class Work(Struct):
+    """One execution's part of a commit that is under way: what was given and decided, and the number of the record."""
 
-    __slots__ = ("decision", "given", "live", "posts", "seq", "wake_at")
-
-    def __init__(self, live: Live, given: list[Given], decision: Decision) -> None:
-        self.live = live
-        self.given = given
-        self.decision = decision
-        self.seq = live.state.seq
-        self.wake_at: int | None = None
-        self.posts: Sequence[Item] = ()
+    live: Live
+    given: list[Given]
+    decision: Decision
+    seq: int
+    wake_at: int | None = None
+    posts: Sequence[Item] = ()
 
 
 class Driver:
@@ -199,7 +197,7 @@ class Driver:
         data, apart = encode_record(now, decision.events)
         live.size += len(data)
         state.seq += 1
-        work = Work(live, given, decision)
+        work = Work(live, given, decision, state.seq)
         work.wake_at = self._stored_wake(state)
         if live.is_new:
             batch.starts.append(new_row(live, now, work.wake_at))
@@ -322,7 +320,7 @@ class Driver:
             if not self.holding:
                 self._run(live, command)
         elif isinstance(command, AbandonAttempt):
-            task = live.attempts.pop((command.step, command.attempt, command.generation), None)
+            task = live.attempts.pop(command.key, None)
             if task is not None:
                 task.cancel()
         elif isinstance(command, ComputeOutput):
@@ -331,22 +329,21 @@ class Driver:
             self._spawn(self.queueing.ask(live, command))
 
     def _run(self, live: Live, command: RunAttempt) -> None:
-        slot, attempt, generation = command
-        step = live.state.steps[slot]
-        if not step.acting or step.attempts != attempt or step.generation != generation:
+        step = live.state.steps[command.step]
+        if not step.acting or step.attempts != command.attempt or step.generation != command.generation:
             return  # begun and given up in one decision
         plan = live.workflow.plans[step.node.number]
         ending = self._performer.perform_at_once(live.state, step, plan)
         if isinstance(ending, inp.Ending):
-            ended = inp.AttemptEnded(slot, attempt, generation, ending, self._noise())
+            ended = inp.AttemptEnded(step.slot, step.attempts, step.generation, ending, self._noise())
             self._give(live, Given(ended, None))
         else:
-            key = (slot, attempt, generation)
+            key = command.key
             task = self._spawn(self._follow(live, key, ending))
             task.add_done_callback(lambda _: close_unbegun(ending))
             live.attempts[key] = task
 
-    async def _follow(self, live: Live, key: AttemptKey, ending: Awaitable[Any]) -> None:
+    async def _follow(self, live: Live, key: inp.AttemptKey, ending: Awaitable[Any]) -> None:
         outcome = await ending
         kept = outcome if isinstance(outcome, Kept) else None
         if kept is not None:
@@ -475,7 +472,7 @@ class Driver:
         self._drop_overtaken_attempts(live)
         reported = live.reported()
         for lost in lost_attempts(live.state):
-            key = (lost.step, lost.attempt, lost.generation)
+            key = lost.key
             if key not in live.attempts and key not in reported:
                 self._carry_out(live, RunAttempt(*key))  # written as started, but never begun
         for command in pending_commands(live.state):
@@ -619,7 +616,7 @@ class Driver:
         if live.broken or live.busy:
             return
         for lost in lost_attempts(live.state, counted=False):
-            if (lost.step, lost.attempt, lost.generation) not in reported:
+            if lost.key not in reported:
                 self.tell(live, lost)
 
     async def close(self) -> None:

@@ -6,19 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from tenuto.core.decide import Refusal
-from tenuto.core.inputs import AttemptEnded, AttemptLost, Ending, Input
+from tenuto.core.inputs import AttemptEnded, AttemptKey, AttemptLost, Ending, Input
 from tenuto.core.state import State
 from tenuto.ports.store import Item
 from tenuto.runtime.admission import StepTicket
 from tenuto.runtime.result_cache import Claim
 from tenuto.runtime.workflow import Workflow
 
-AttemptKey = tuple[int, int, int]
-"""Step index, attempt, generation."""
 
-
-class Given(NamedTuple):
+class Given(Struct, frozen=True):
     """An input and, where somebody waits for it to be durable, the future that says so (or why it was refused); of an
     attempt whose result is to be kept, the claim to it."""
 
@@ -158,4 +157,4 @@ class Live:
     def reported(self) -> set[AttemptKey]:
         """Attempts whose end, or loss, is known and not written yet."""
         inputs = [given.input for given in self.inbox]
-        return {given[:3] for given in inputs if isinstance(given, AttemptEnded | AttemptLost)}
+        return {given.key for given in inputs if isinstance(given, AttemptEnded | AttemptLost)}

@@ -46,8 +46,6 @@ MOST_ATTEMPTS = 20_000
 TURN = 50
 """After so many attempts others get their turn on the event loop."""
 
-AttemptKey = tuple[int, int, int]
-
 
 class Disturbance(NamedTuple):
     """What befalls one instance of a step, whatever the case says: its process dies during the attempt `lost`; or every
@@ -105,7 +103,7 @@ class Play:
         self._disturbance = disturbance
         self._outside = Outside(case)
         self._due: list[tuple[int, int, inp.Input]] = []
-        self._running: set[AttemptKey] = set()
+        self._running: set[inp.AttemptKey] = set()
         self._last = 0
         self._attempts = 0
         self._acting: StepState | None = None
@@ -174,12 +172,12 @@ class Play:
         while self._due and self._due[0][0] <= self.now:
             given = heappop(self._due)[2]
             if isinstance(given, inp.AttemptEnded):
-                self._running.discard(given[:3])
+                self._running.discard(given.key)
             taken.append(given)
         return taken or [inp.TimeCame()]
 
     def _is_wanted(self, given: inp.Input) -> bool:
-        return not isinstance(given, inp.AttemptEnded) or given[:3] in self._running
+        return not isinstance(given, inp.AttemptEnded) or given.key in self._running
 
     def _stuck(self) -> None:
         if self.state.is_terminal:
@@ -253,7 +251,7 @@ class Play:
             case RunAttempt():
                 await self._perform(command)
             case AbandonAttempt():
-                self._running.discard(tuple(command))
+                self._running.discard(command.key)
             case ComputeOutput():
                 self._give(await self._performer.compute_output(self.state, self._workflow))
             case AcquireSlots():
@@ -262,8 +260,8 @@ class Play:
                 await self._grant_execution()
 
     async def _perform(self, command: RunAttempt) -> None:
-        step, key = self.state.steps[command.step], (command.step, command.attempt, command.generation)
-        if not step.acting or (step.attempts, step.generation) != command[1:]:
+        step, key = self.state.steps[command.step], command.key
+        if not step.acting or (step.attempts, step.generation) != key[1:]:
             return  # given up in the decision that made it
         self._attempts += 1
         if self._attempts % TURN == 0:
@@ -282,7 +280,7 @@ class Play:
         if told is not None and told.step == step.id and told.lost == step.attempts:
             self._is_dying = True
         elif takes is not None:  # else it never ends; what is around it may
-            self._give(inp.AttemptEnded(*command, ending), takes)
+            self._give(inp.AttemptEnded(*key, ending), takes)
 
     def _time_taken(self) -> int | None:
         """What the stand-in said of the attempt that was just made; None: it never ends."""
