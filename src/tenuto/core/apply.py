@@ -423,13 +423,16 @@ def _frame_ended(state: State, owner: StepState, frame: Frame) -> None:
         elif not frame.is_cut:
             work.results[frame.number] = _body_result(state, owner, frame)
             work.done[frame.number] = 1
-    elif isinstance(work, LoopWork):
+    else:
+        assert isinstance(work, LoopWork), "items and rounds are of maps and loops"
         work.has_ended = True
         work.error = error
         if error is None and not frame.is_cut:
             work.result = _body_result(state, owner, frame)
     if not frame.keep and not has_open_inside(state, frame):
         close_frame(state, frame)
+        if isinstance(work, LoopWork):
+            work.frame = None
 
 
 def _error_in(state: State, frame: Frame, number: int) -> ItemError | None:
