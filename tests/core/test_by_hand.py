@@ -10,7 +10,7 @@ from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core.commands import AbandonAttempt, RunAttempt
 from tenuto.core.decide import Refusal
-from tenuto.core.definition import CatchRule, RetryPolicy, Slots
+from tenuto.core.definition import CatchRule, Compensate, Handlers, RetryPolicy, Slots
 from tenuto.core.events import StepError
 from tenuto.core.state import next_wake
 from tests.core.driven import START, step
@@ -216,6 +216,21 @@ def test_a_wait_done_by_hand_is_waited_for_no_more() -> None:
     run.take(inp.Complete("a", 1))
     assert next_wake(run.state) is None
     assert run.step("a").waiting_for is None
+
+
+@pytest.mark.parametrize(
+    ("step_id", "known"),
+    [("m", True), ("x[0]", True), ("x[7][1]", True), ("h", True), ("y", True), ("a:compensate", True), ("z", False),
+     ("z[0]", False), ("a:other", False)],
+)  # fmt: skip
+def test_an_execution_knows_its_steps_before_they_are_there(step_id: str, known: bool) -> None:
+    run = Execution(
+        step("a", compensate=Compensate(action="undo")),
+        step("m", type="map", items=[1], steps=(step("x"),)),
+        step("box", type="parallel", steps=(step("y"),)),
+        handlers=Handlers(always=(step("h"),)),
+    )
+    assert run.state.knows_step(step_id) == known
 
 
 # -- failed steps of failed executions ------------------------------------------------------------------------------------

@@ -167,6 +167,15 @@ def test_a_child_that_is_just_being_started_is_ended_too() -> None:
     assert run.posts == [Post("e-1.a.0", GIVEN_UP)]
 
 
+def test_a_child_whose_start_was_lost_in_a_crash_is_ended_too() -> None:
+    run = Execution(step("a", action="workflow.run"))
+    run.take(inp.Pause())
+    run.crash()
+    assert run.status("a") == ["retrying"]
+    run.take(inp.Cancel())
+    assert run.posts == [Post("e-1.a.0", GIVEN_UP)]
+
+
 def test_a_child_that_is_just_being_started_and_to_be_left_alone_is() -> None:
     run = Execution(step("a", action="workflow.run", params={"onParentClose": "abandon"}))
     run.take(inp.Cancel())

@@ -42,6 +42,13 @@ def test_its_own_output_goes_before_the_definitions() -> None:
     assert (run.state.status, run.state.output) == ("completed", 0)
 
 
+def test_an_output_that_must_fit_a_schema_is_looked_at_first() -> None:
+    run = finishing(output_schema={"type": "object"})
+    assert ComputeOutput() in run.end("end", inp.Finished(output={"n": 1})).commands
+    run.take(inp.OutputComputed({"n": 1}))
+    assert (run.state.status, run.state.output) == ("completed", {"n": 1})
+
+
 def test_it_may_end_the_execution_as_failed() -> None:
     run = finishing()
     run.end("end", inp.Finished("failed", message="nothing left"))

@@ -8,6 +8,8 @@ import pytest
 
 from tenuto.core import events as ev
 from tenuto.core import inputs as inp
+from tenuto.core.commands import ComputeOutput
+from tenuto.core.decide import pending_commands
 from tenuto.core.definition import Handlers, RetryPolicy
 from tenuto.core.events import StepError
 from tests.core.driven import step
@@ -100,6 +102,16 @@ def test_the_output_is_worked_out_before_and_kept() -> None:
     assert (run.state.status, run.state.output) == ("completed", "out")
 
 
+def test_an_output_that_was_being_worked_out_is_asked_for_again_after_a_restart() -> None:
+    run = handled(output=1)
+    run.succeed("a")
+    run.succeed("b")
+    run.restart()
+    assert pending_commands(run.state) == [ComputeOutput()]
+    run.take(inp.OutputComputed("out"))
+    assert pending_commands(run.state) == []
+
+
 def test_an_output_that_cannot_be_worked_out_is_a_failure_with_its_handlers() -> None:
     run = handled(output="{{ context.a }}")
     run.succeed("a")
@@ -181,6 +193,13 @@ def test_a_cancel_is_refused_and_a_termination_ends_it_at_once() -> None:
     run.take(inp.Terminate("ada"))
     assert (run.state.status, run.status("on-failure")) == ("cancelled", ["cancelled"])
     assert run.acting() == []
+
+
+@pytest.mark.parametrize("verb", [inp.Resume(), inp.Retry()])
+def test_other_verbs_are_told_that_it_is_ending(verb: inp.Resume | inp.Retry) -> None:
+    run = handled()
+    run.take(inp.Cancel())
+    assert why(run.take(verb)) == ["the execution is ending: its handlers or compensations run"]
 
 
 def test_handlers_can_be_paused() -> None:

@@ -241,8 +241,6 @@ class Draft:
         """Skip every step that has not started; under `cancel`, give up those that have. Containers before what is in
         them, so that nothing that ends inside counts for them any more."""
         for step in [step for step in self.state.steps if step.status not in TERMINAL_STEP]:
-            if step.status in TERMINAL_STEP:
-                continue
             if step.status == "pending":
                 self.skip(step, "run_cancelled")
             elif mode == "cancel":

@@ -138,10 +138,9 @@ def _end(draft: Draft, ending: Ending) -> None:
             draft.emit(ev.ExecutionFailed(error=ending.error, step=ending.step))
             draft.notify_end("onFailure")
         case "cancelled":
-            by = reason = None
-            if state.cancel is not None:
-                by, reason = state.cancel.by, state.cancel.reason
-            draft.emit(ev.ExecutionCancelled(by=by, reason=reason))
+            asked = state.cancel
+            assert asked is not None, "somebody asked for what is cancelled"
+            draft.emit(ev.ExecutionCancelled(by=asked.by, reason=asked.reason))
             draft.notify_end("onCancel")
     tell_family(draft)
 

@@ -337,11 +337,6 @@ class State:
         """The slot of the critical step of the workflow's own that failed first, if any did."""
         return self.root.first_failure
 
-    def slot_of(self, step_id: str) -> int:
-        """The slot of a step by its (instance) id. Raises KeyError."""
-        slot = self.graph.index.get(step_id)
-        return self.named[step_id] if slot is None else slot
-
     def step(self, step_id: str) -> StepState:
         """The step of that (instance) id. Raises KeyError."""
         slot = self.graph.index.get(step_id)

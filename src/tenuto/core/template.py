@@ -75,11 +75,6 @@ class Template(Struct, frozen=True):
         """Its expressions, from left to right."""
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
-    @property
-    def needs_engine(self) -> bool:
-        """Whether some expression is more than a plain path."""
-        return any(e.path is None for e in self.expressions)
-
 
 class Reference(NamedTuple):
     """A reading of a step: its id, whether it goes through `context` or `steps`, the field read of `steps.<id>`
