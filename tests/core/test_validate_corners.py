@@ -57,6 +57,10 @@ def test_what_is_not_served_yet_is_refused_where_it_stands() -> None:
     assert found(calling, withheld=WITHHELD) == [("steps[0].params.completion", "not_supported")]
 
 
+def test_white_space_is_no_condition() -> None:
+    assert found(noop("a", when="  ")) == [("steps[0].when", "script")]
+
+
 def test_null_is_no_authorization_and_no_number() -> None:
     assert found(call(url="https://example.com", auth=None)) == []
     assert found(noop("a", action="delay", params={"duration": [1]})) == [

@@ -4,6 +4,7 @@ for.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -217,6 +218,40 @@ async def test_a_quorum_is_counted_once_wherever_it_is_cut() -> None:
         ]
 
     await every_cut(define, story, check)
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+@simulated
+async def test_a_callback_counts_once_wherever_it_is_cut(is_early: bool) -> None:
+    called = inp.Complete("a", {"paid": 5}, None, "callback", None, 0)
+
+    async def define(lab: Lab) -> None:
+        await lab.define(hand("a"), hand("b", "a"))
+
+    async def story(lab: Lab) -> None:
+        async with served(lab, b=2):
+            await lab.start(execution_id="e")
+            answering = asyncio.ensure_future(_accept(lab, answers_at_once=not is_early))
+            await passed(1)
+            await unless_over(lab.node.act("e", called))
+            await lab.ended("e")
+            answering.cancel()
+
+    async def check(lab: Lab) -> None:
+        assert (await lab.show("e"))["context"] == {"a": {"paid": 5}, "b": 2}
+        assert await times(lab, "e", "step.succeeded a") == 1
+
+    await every_cut(define, story, check)
+
+
+async def _accept(lab: Lab, *, answers_at_once: bool) -> None:
+    """Be the system that is called, and that calls back."""
+    while True:
+        attempt = await lab.hands.take("a")
+        if not answers_at_once:
+            await passed(5)
+        if not attempt.ended.done():
+            attempt.ended.set_result(inp.Waiting(waiting_for="callback", on_time="fail"))
 
 
 @simulated
