@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
+from tests.simulation import planted_flow  # noqa: F401 - its bugs join the others
 from tests.simulation.planted import PLANTED
 from tests.simulation.world import simulate
 

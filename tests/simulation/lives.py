@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
+from tenuto.core.events import StepReported
+
 Standing = Literal["fresh", "queued", "running", "retrying", "waiting", "open", "ended"]
 
 
@@ -15,7 +17,7 @@ class Life:
 
     __slots__ = (
         "approvals", "attempts", "by_hand", "cached", "child", "critical_failure", "failed", "first_at", "generation",
-        "interrupted", "is_reported", "kind", "lost", "not_before", "queued_at", "quorum", "standing", "until", "waiting_for",
+        "interrupted", "kind", "lost", "not_before", "queued_at", "quorum", "report", "standing", "until", "waiting_for",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class Life:
         self.quorum = 1
         self.critical_failure = False
         self.cached = False
-        self.is_reported = False
+        self.report: StepReported | None = None
 
 
 class Body:

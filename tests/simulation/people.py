@@ -57,6 +57,7 @@ class People:
         self._new_id = new_id
         self._words = 0
         self._reruns = 0
+        self._sent: list[tuple[str, str, str]] = []
         self.acknowledged: set[str] = set()
         self.wishes: dict[str, StartRequest] = {}
 
@@ -124,10 +125,11 @@ class People:
         elif verb == "clock":
             self._world.jump(rng.choice([-5_000, -10, 10, 5_000, 60_000]))
         elif verb == "signal":
-            key = self._word()
-            await self.signal(node, execution_id, rng.choice(SIGNALS), key)
-            if rng.random() < 0.3:  # the answer did not come through, and it is sent again
-                await self.signal(node, execution_id, rng.choice(SIGNALS), key)
+            if not self._sent or rng.random() < 0.7:
+                self._sent.append((execution_id, rng.choice(SIGNALS), self._word()))
+                await self.signal(node, *self._sent[-1])
+            else:  # its answer did not come through, and it is sent again
+                await self.signal(node, *rng.choice(self._sent))
         elif verb == "rerun":
             await self._rerun(node, books)
         elif verb in ("cancel", "terminate"):

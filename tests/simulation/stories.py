@@ -193,15 +193,18 @@ def _served(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def random_stories(rng: random.Random, padding: int) -> dict[str, Story]:
     """One to three workflows; each may start those after it."""
-    count = rng.choice((1, 2, 2, 3))
+    theme = rng.choice(_THEMES)
+    count = rng.choice((2, 2, 3) if theme == "child" else (1, 2, 2, 3))
     names = [f"w{i}" for i in range(count)]
-    return {name: _random_story(rng, name, names[i + 1 :], padding) for i, name in enumerate(names)}
+    return {name: _random_story(rng, name, names[i + 1 :], padding, theme) for i, name in enumerate(names)}
 
 
-def _random_story(rng: random.Random, name: str, others: list[str], padding: int) -> Story:
+def _random_story(
+    rng: random.Random, name: str, others: list[str], padding: int, theme: Kind | None
+) -> Story:
     play = random_play(rng.getrandbits(32), _features(rng))
     definition = play.definition | {"id": name}
-    dresser = _Dresser(rng, others)
+    dresser = _Dresser(rng, others, theme)
     for step in all_steps(definition["steps"]):
         dresser.dress(cast("dict[str, Any]", step))
     definition |= _of_the_whole(rng, name)
@@ -249,59 +252,80 @@ def _of_the_whole(rng: random.Random, name: str) -> dict[str, Any]:
     return definition
 
 
+Kind = Literal["delay", "signal", "approval", "callback", "set", "child", "slots", "cache"]
+
+_USUAL: dict[Kind, int] = {
+    "delay": 7, "signal": 7, "approval": 4, "callback": 4, "set": 3, "child": 7, "slots": 10, "cache": 6,
+}  # fmt: skip
+"""How many of 100 scripted tasks are made such."""
+
+_OFTEN = 35
+_THEMES: tuple[Kind | None, ...] = (
+    None,
+    None,
+    None,
+    "signal",
+    "approval",
+    "callback",
+    "child",
+    "child",
+    "slots",
+    "cache",
+)
+"""What a world may be about: there is much of it."""
+
+
 class _Dresser:
     """Gives the scripted tasks of one workflow other things to do; `others` are workflows that they may start."""
 
-    def __init__(self, rng: random.Random, others: list[str]) -> None:
+    def __init__(self, rng: random.Random, others: list[str], theme: Kind | None) -> None:
         self.rng = rng
         self.others = others
-        self.children_left = 2
+        self.children_left = 3 if theme == "child" else 2
+        weights = _USUAL if theme is None else _USUAL | {theme: _OFTEN}
+        self.kinds: list[Kind | None] = [kind for kind, weight in weights.items() for _ in range(weight)]
+        self.kinds += [None] * (100 - len(self.kinds))
 
     def dress(self, step: dict[str, Any]) -> None:
         rng = self.rng
         if rng.random() < 0.03:
             step["totalTimeout"] = rng.choice((100, 20_000, 200_000))
-        if step.get("action") != ACTION:
-            return
-        drawn = rng.random()
-        if drawn < 0.32:
-            self._wait(step, drawn)
-        elif drawn < 0.42:
-            keys = rng.sample(sorted(KEYS), rng.choice((1, 1, 2)))
-            step["concurrency"] = [{"key": key, "limit": KEYS[key]} for key in keys]
-            if rng.random() < 0.1:
-                step["queueTimeout"] = rng.choice((100, 20_000))
-            if rng.random() < 0.3:
-                step["priority"] = rng.choice((-1, 1, 5))
-        elif drawn < 0.48:
-            step["cache"] = {"key": "{{ input.sku }}", "ttl": rng.choice((3_000, 10_000_000_000))}
+        kind = rng.choice(self.kinds)
+        if kind is not None and step.get("action") == ACTION:
+            step |= getattr(self, f"_{kind}")(step)
 
-    def _wait(self, step: dict[str, Any], drawn: float) -> None:
+    def _timeout(self) -> int:
+        return self.rng.choice((0, 0, 0, 30_000, 120_000))
+
+    def _delay(self, step: rules.Step) -> dict[str, Any]:
+        return {"action": "delay", "params": {"duration": self.rng.choice((0, 10, 7_000, 60_000))}}
+
+    def _signal(self, step: rules.Step) -> dict[str, Any]:
+        params = {"name": self.rng.choice(SIGNALS), "timeout": self._timeout()}
+        return {"action": "signal.wait", "params": params}
+
+    def _approval(self, step: rules.Step) -> dict[str, Any]:
         rng = self.rng
-        timeout = rng.choice((0, 0, 0, 30_000, 120_000))
-        if drawn < 0.07:
-            step |= {"action": "delay", "params": {"duration": rng.choice((0, 10, 7_000, 60_000))}}
-        elif drawn < 0.14:
-            step |= {"action": "signal.wait", "params": {"name": rng.choice(SIGNALS), "timeout": timeout}}
-        elif drawn < 0.18:
-            params: dict[str, Any] = {
-                "timeout": timeout,
-                "onTimeout": rng.choice(("fail", "reject", "approve")),
-            }
-            if rng.random() < 0.5:
-                params["minApprovals"] = 2
-            if rng.random() < 0.3:
-                params["approvers"] = list(PEOPLE)
-            step |= {"action": "approval", "params": params}
-        elif drawn < 0.22:
-            step |= {"action": "callback", "params": {"timeout": timeout}}
-        elif drawn < 0.25:
-            step |= {"action": "set", "params": {"values": {rng.choice(("x", "y")): step["id"]}}}
-        elif self.others and self.children_left:
-            self.children_left -= 1
-            step |= {"action": "workflow.run", "params": self._child()}
+        params: dict[str, Any] = {
+            "timeout": self._timeout(),
+            "onTimeout": rng.choice(("fail", "reject", "approve")),
+        }
+        if rng.random() < 0.5:
+            params["minApprovals"] = 2
+        if rng.random() < 0.3:
+            params["approvers"] = list(PEOPLE)
+        return {"action": "approval", "params": params}
 
-    def _child(self) -> dict[str, Any]:
+    def _callback(self, step: rules.Step) -> dict[str, Any]:
+        return {"action": "callback", "params": {"timeout": self._timeout()}}
+
+    def _set(self, step: rules.Step) -> dict[str, Any]:
+        return {"action": "set", "params": {"values": {self.rng.choice(("x", "y")): step["id"]}}}
+
+    def _child(self, step: rules.Step) -> dict[str, Any]:
+        if not self.others or not self.children_left:
+            return {}
+        self.children_left -= 1
         rng = self.rng
         params: dict[str, Any] = {
             "workflowId": rng.choice(self.others),
@@ -310,4 +334,17 @@ class _Dresser:
         }
         if rng.random() < 0.4:
             params["onParentClose"] = "abandon"
-        return params
+        return {"action": "workflow.run", "params": params}
+
+    def _slots(self, step: rules.Step) -> dict[str, Any]:
+        rng = self.rng
+        keys = rng.sample(sorted(KEYS), rng.choice((1, 1, 2)))
+        shared: dict[str, Any] = {"concurrency": [{"key": key, "limit": KEYS[key]} for key in keys]}
+        if rng.random() < 0.1:
+            shared["queueTimeout"] = rng.choice((100, 20_000))
+        if rng.random() < 0.3:
+            shared["priority"] = rng.choice((-1, 1, 5))
+        return shared
+
+    def _cache(self, step: rules.Step) -> dict[str, Any]:
+        return {"cache": {"key": "{{ input.sku }}", "ttl": self.rng.choice((3_000, 10_000_000_000))}}

@@ -16,3 +16,14 @@ def swapped(owner: Any, name: str, replacement: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
+
+
+@contextlib.contextmanager
+def swapped_item(owner: Any, key: Any, replacement: Any) -> Iterator[None]:
+    """Put something else in an item's place for a while."""
+    original = owner[key]
+    owner[key] = replacement
+    try:
+        yield
+    finally:
+        owner[key] = original

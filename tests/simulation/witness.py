@@ -197,6 +197,10 @@ class Witness:
         by = self.by_id.get(parent.execution_id)
         if by is None or by.generations.get(parent.step, -1) < parent.generation:
             raise Broken(f"{books.execution_id} was started by {parent}, which is not there")
+        life = by.lives.get(parent.step)
+        is_of_now = life is not None and life.generation == parent.generation
+        if life is not None and is_of_now and _try_of(books) > life.failed + 1:
+            raise Broken(f"{books.execution_id} was started though the one before has not failed")
 
     def _must_have_ended(self, books: Books, event: ev.StepSucceeded | ev.StepFailed) -> None:
         """A step that was told of its child's end was told the truth."""

@@ -83,7 +83,7 @@ def step_started(books: Books, event: ev.StepStarted, at: int) -> None:
     life.attempts = event.attempt
     life.not_before = 0
     life.standing = "running"
-    life.is_reported = False
+    life.report = None
 
 
 def must_be_judged(books: Books, event: ev.StepStarted) -> None:
@@ -107,8 +107,8 @@ def attempt_failed(books: Books, event: ev.AttemptFailed, at: int) -> None:
         wait_failed(books, event, life, at)
     elif life.standing != "running":
         raise books.refuse(event, f"of a step that is {life.standing}")
-    if life.is_reported:
-        raise books.refuse(event, "though its end was reported")
+    if life.report is not None and life.report.error != event.error:
+        raise books.refuse(event, f"though {life.report}")
     leave(books, event.step, life)
     mark_surprise(books, event.error)
     life.standing = "retrying"
@@ -118,8 +118,8 @@ def attempt_failed(books: Books, event: ev.AttemptFailed, at: int) -> None:
 
 def attempt_interrupted(books: Books, event: ev.AttemptInterrupted, at: int) -> None:
     life = must_run(books, event)
-    if life.is_reported:
-        raise books.refuse(event, "though its end was reported")
+    if life.report is not None:
+        raise books.refuse(event, f"though {life.report}")
     life.standing = "retrying"
     life.lost += event.counted
     life.interrupted += 1
@@ -139,7 +139,7 @@ def waiting(books: Books, event: ev.StepWaiting, at: int) -> None:
         books.listening[name].append(event.step)
     if kind == "child":
         life.child = name
-    if life.is_reported:
+    if life.report is not None:
         books.must_have_ended.append(event.step)
 
 
@@ -160,9 +160,9 @@ def parked(books: Books, event: ev.StepParked, at: int) -> None:
 
 def reported(books: Books, event: ev.StepReported, at: int) -> None:
     life = must_run(books, event)
-    if life.is_reported:
+    if life.report is not None:
         raise books.refuse(event, "a second time")
-    life.is_reported = True
+    life.report = event
 
 
 def wait_failed(books: Books, event: Any, life: Life, at: int) -> None:

@@ -26,6 +26,7 @@ def started(books: Books, event: ev.ExecutionStarted, at: int) -> None:
 def queued(books: Books, event: ev.ExecutionQueued, at: int) -> None:
     if at < books.not_before:
         raise books.refuse(event, "before its startAt")
+    books.not_before = 0
 
 
 def began(books: Books, event: ev.ExecutionBegan, at: int) -> None:
