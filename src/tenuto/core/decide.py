@@ -117,7 +117,7 @@ def _execution_granted(draft: Draft, given: inp.ExecutionGranted) -> None:
 
 
 def _output_computed(draft: Draft, given: inp.OutputComputed) -> None:
-    if not draft.state.output_requested:
+    if not draft.state.output_requested or given.life not in (None, draft.state.retries):
         draft.refuse(given, "no output is being worked out")
     elif given.error is not None:
         go_on(draft, Ending("failed", None, given.error))

@@ -143,10 +143,12 @@ class TimeCame(NamedTuple):
 
 
 class OutputComputed(NamedTuple):
-    """The definition's `output`, or why it could not be worked out."""
+    """The execution's output, or why it could not be worked out. `life` counts the retries before it was asked for,
+    where somebody says."""
 
     value: Any = None
     error: StepError | None = None
+    life: int | None = None
 
 
 class Cancel(NamedTuple):

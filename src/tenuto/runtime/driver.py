@@ -324,9 +324,9 @@ class Driver:
             if task is not None:
                 task.cancel()
         elif isinstance(command, ComputeOutput):
-            self._spawn(self._compute_output(live))
+            self._send(live, self._compute_output(live))
         else:
-            self._spawn(self.queueing.ask(live, command))
+            self._send(live, self.queueing.ask(live, command))
 
     def _run(self, live: Live, command: RunAttempt) -> None:
         step = live.state.steps[command.step]
@@ -359,7 +359,20 @@ class Driver:
         return 2 * self._rng.random() - 1
 
     async def _compute_output(self, live: Live) -> None:
-        self.tell(live, await self._performer.compute_output(live.state, live.workflow))
+        life = live.state.retries
+        computed = await self._performer.compute_output(live.state, live.workflow)
+        self.tell(live, computed._replace(life=life))
+
+    def _send(self, live: Live, errand: Any) -> None:
+        """Have something worked out for the execution, which stays in memory meanwhile: what comes of it must not
+        come to a state that others have moved on from."""
+        live.errands += 1
+        self._spawn(errand).add_done_callback(lambda _: self._errand_done(live))
+
+    def _errand_done(self, live: Live) -> None:
+        live.errands -= 1
+        if live.state.is_terminal:
+            self._rest(live)
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = self._loop.create_task(work)

@@ -64,7 +64,7 @@ class Live:
     what runs of it. `size` is how many bytes its journal has."""
 
     __slots__ = (
-        "attempts", "broken", "busy", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
+        "attempts", "broken", "busy", "errands", "execution_id", "idle_since", "inbox", "is_aside", "is_new", "is_taken_up",
         "key", "queued", "readers", "size", "start", "state", "status", "tickets", "timer", "timer_at", "waiters", "wake_at",
         "workflow",
     )  # fmt: skip
@@ -87,6 +87,7 @@ class Live:
         self.is_taken_up = False
         self.tickets: dict[StepTicket, None] | None = None
         self.attempts: dict[AttemptKey, asyncio.Task[None]] = {}
+        self.errands = 0
         self.waiters: list[Waiter] = []
         self.readers: list[asyncio.Future[None]] = []
         self.wake_at: int | None = None
@@ -98,7 +99,8 @@ class Live:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is under way for it in this process."""
-        return not (self.inbox or self.busy or self.queued or self.broken or self.attempts or self.waiters)
+        is_deciding = self.inbox or self.busy or self.queued or self.broken
+        return not (is_deciding or self.attempts or self.errands or self.waiters)
 
     def answer(self, given: Sequence[Given], refused: Sequence[Refusal]) -> None:
         """Tell whoever gave these inputs, waits for an end, or wants to read, that they are decided and on disk."""

@@ -60,7 +60,8 @@ class Residents:
         workflow = await self._catalog.get(row.workflow_id, row.version)
         records = await read_whole(self._store, row.key)
         state = fold(workflow.graph, records)
-        if state.is_terminal and taken_up == self._taken_up:  # else a retry may have overtaken this reading
+        is_driven = execution_id in self._driver.live  # and may have gone on where a commit's answer was lost
+        if state.is_terminal and not is_driven and taken_up == self._taken_up:
             self.remember(state, sum(map(len, records)))
         return state
 
@@ -73,6 +74,7 @@ class Residents:
 
     def remember(self, state: State, size: int) -> None:
         """Keep an ended execution, whose journal has that many bytes, for those who read it soon."""
+        self.remembered.pop(state.execution_id, None)  # whatever was kept of it is older
         if size <= LARGEST_REMEMBERED:
             self.remembered[state.execution_id] = state
             if len(self.remembered) > self._most_remembered:
