@@ -323,6 +323,52 @@ def test_a_retry_does_a_map_with_undone_items_whole_again() -> None:
     assert undone(run) == ["a[0]", "a[0]"]
 
 
+def cancelled_after_a_retry(run: Execution) -> list[str]:
+    """What is undone if a retry that has just begun is cancelled."""
+    run.take(inp.Retry())
+    run.take(inp.Cancel())
+    finish_undoing(run)
+    return undone(run)
+
+
+ON_CANCEL = Compensation(on=("cancelled",))
+
+
+def test_of_items_that_are_done_again_what_had_succeeded_is_forgotten_and_of_others_kept() -> None:
+    steps = (undoable("a"), step("b", "a"))
+    run = Execution(step("m", type="map", items=[1], steps=steps), compensation=ON_CANCEL)
+    run.end("m", inp.Expanded([1, 2]))
+    for name in ("a[0]", "a[1]", "b[0]"):
+        run.succeed(name)
+    run.fail("b[1]")
+    assert cancelled_after_a_retry(run) == ["a[0]"]
+
+
+def test_of_containers_that_are_done_whole_again_what_had_succeeded_is_forgotten() -> None:
+    inner = step("n", type="map", items=[1], steps=(undoable("a"),))
+    run = Execution(
+        step("l", type="loop", until="x", steps=(inner, step("b", "n"))),
+        undoable("kept"),
+        compensation=ON_CANCEL,
+    )
+    run.succeed("kept")
+    run.end("n[0]", inp.Expanded([1, 2]))
+    run.succeed("a[0][0]")
+    run.succeed("a[0][1]")
+    run.fail("b[0]")
+    assert cancelled_after_a_retry(run) == ["kept"]
+    assert run.state.find_step("a[0][0]") is None
+
+
+def test_in_a_parallel_what_is_kept_can_still_be_undone() -> None:
+    inner = step("n", type="map", items=[1], steps=(undoable("a"),))
+    run = Execution(step("box", type="parallel", steps=(inner, step("b"))), compensation=ON_CANCEL)
+    run.end("n", inp.Expanded([1]))
+    run.succeed("a[0]")
+    run.fail("b")
+    assert cancelled_after_a_retry(run) == ["a[0]"]
+
+
 def test_a_step_that_succeeded_again_is_undone_once_by_its_last_result() -> None:
     run = trip()
     finish_undoing(run)

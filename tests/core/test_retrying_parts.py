@@ -300,6 +300,14 @@ def test_a_loop_begins_anew() -> None:
     assert run.step("l").result == "x"
 
 
+def test_containers_beside_it_are_left_alone() -> None:
+    run = Execution(step("l", type="loop", until="x"), step("box", type="parallel", steps=(step("a"),)))
+    run.succeed("a", 1)
+    run.fail("l[0]")
+    run.take(inp.Retry())
+    assert (run.acting(), run.status("box", "a")) == (["l[0]"], ["success", "success"])
+
+
 # -- the whole --------------------------------------------------------------------------------------------------------------
 
 
