@@ -5,9 +5,13 @@ The same program on the same seed does the same thing in the same order, however
 from __future__ import annotations
 
 import asyncio
+import math
 from asyncio import base_events
 from collections.abc import Callable
 from typing import Any
+
+TURNS = 50
+"""Turns of the loop in which all that is left must end."""
 
 
 class Stuck(AssertionError):
@@ -36,6 +40,10 @@ class SimulatedLoop(base_events.BaseEventLoop):
             raise Stuck(f"still busy after {self._now:.0f} simulated seconds")
         return []
 
+    def give_time(self) -> None:
+        """Let no time be too long any more."""
+        self._longest = math.inf
+
     def drop_timers(self) -> None:
         """Forget every timer: the process that set them is dead."""
         for timer in list(self._scheduled):
@@ -59,8 +67,11 @@ def run(main: Callable[[], Any], *, longest_s: float = 10_000_000.0) -> Any:
             raise AssertionError(f"unheard error in the loop: {context}") from context.get("exception")
         return result
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.give_time()
+        for _ in range(TURNS):  # what is cancelled may begin something more
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            if not asyncio.all_tasks(loop):
+                break
         loop.close()

@@ -38,6 +38,16 @@ Plant = Callable[[], contextlib.AbstractContextManager[None]]
 PLANTED: dict[str, Plant] = {}
 """Bugs by what they do wrong."""
 
+RARE = {
+    "never gives up on a step that crashes every time",
+    "forgets what executions told one another when it starts again",
+    "does not tell others what a commit without an answer said",
+    "leaves children alone whose parent gave them up",
+    "gives slots back that were granted twice and are used",
+    "gives slots back before the end of the attempt is on disk",
+}
+"""Those that take hundreds of worlds to show: looked for by `--planted`, not by every run of the tests."""
+
 
 def planted(name: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
     def add(plant: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:

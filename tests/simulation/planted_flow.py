@@ -4,6 +4,7 @@ As in `planted`, each is a switch over the real code.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,8 @@ from tenuto.core import events as ev
 from tenuto.core import inputs as inp
 from tenuto.core.draft import Draft
 from tenuto.core.state import LoopWork, MapWork, State, StepState
-from tenuto.runtime import admission, driver, inbox, queueing
+from tenuto.ports.store import Batch
+from tenuto.runtime import admission, inbox, queueing
 from tenuto.runtime.driver import Driver
 from tenuto.runtime.live import Live
 from tenuto.runtime.node import Node
@@ -99,17 +101,6 @@ def _() -> Iterator[None]:
         state.rare.to_undo.reverse()
 
     with _folds(ev.CompensationStarted, in_order):
-        yield
-
-
-@planted("undoes a step again after the process died")
-def _() -> Iterator[None]:
-    def forgetful(original: Any, state: State, event: Any, at: int) -> None:
-        original(state, event, at)
-        if _is_called_by("fold") and state.rare.to_undo:
-            state.rare.to_undo.append(event.step)
-
-    with _folds(ev.UndoEnded, forgetful):
         yield
 
 
@@ -312,9 +303,10 @@ def _() -> Iterator[None]:
     original = Driver._commit_failed
 
     def hopeful(self: Driver, work: Any, error: BaseException) -> None:
-        for item in work:
-            driver._release(item.given, is_written=True)
         original(self, work, error)
+        kept = [given.kept for item in work for given in item.given if given.kept is not None]
+        if kept and not isinstance(error, asyncio.CancelledError):
+            self._spawn(self._store.commit(Batch([], [], [], [], [one.item for one in kept if one.item])))
 
     with swapped(Driver, "_commit_failed", hopeful):
         yield

@@ -281,7 +281,7 @@ class _Dresser:
     def __init__(self, rng: random.Random, others: list[str], theme: Kind | None) -> None:
         self.rng = rng
         self.others = others
-        self.children_left = 3 if theme == "child" else 2
+        self.children_left = 4 if theme == "child" else 2
         weights = _USUAL if theme is None else _USUAL | {theme: _OFTEN}
         self.kinds: list[Kind | None] = [kind for kind, weight in weights.items() for _ in range(weight)]
         self.kinds += [None] * (100 - len(self.kinds))

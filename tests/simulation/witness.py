@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
+import msgspec
+
 from tenuto.core import events as ev
 from tenuto.journal.codec import decode
 from tenuto.ports.store import Batch, OutboxMessage
@@ -55,6 +57,8 @@ class Witness:
         """Steps that ended by commits that this process was not told of."""
         self.members: defaultdict[str, set[str]] = defaultdict(set)
         """Executions that have a slot of each key."""
+        self.just_kept: set[bytes] = set()
+        """Results, as JSON, of the successes in this batch that later executions may take."""
         self.cached: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
 
     def booted(self) -> None:
@@ -66,6 +70,7 @@ class Witness:
 
     def saw(self, batch: Batch, now_s: float = 0.0) -> None:
         """The batch has reached the disk, just now."""
+        self.just_kept.clear()
         for item in batch.items:
             self._note_item(item.kind, item.name, item.data)
         for start in batch.starts:
@@ -80,6 +85,9 @@ class Witness:
             self.messages.setdefault(message.key, []).append(message.event_id)
         if batch.records:
             self._check_members()
+        for item in batch.items:
+            if item.kind == "cache" and item.data is not None and item.data not in self.just_kept:
+                raise Broken(f"the result {item.name} was kept without the success that it is of")
 
     def answered(self, batch: Batch) -> None:
         """The process knows that the batch is on disk."""
@@ -185,6 +193,7 @@ class Witness:
         name = (books.story.definition["id"], books.story.place(event.step).step)
         if not event.cached:
             self.cached[name].append(event.result)
+            self.just_kept.add(msgspec.json.encode(event.result))
         elif event.result not in self.cached[name]:
             raise Broken(f"{books.execution_id}: {event} was never written by anybody")
 
