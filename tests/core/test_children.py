@@ -320,3 +320,8 @@ def test_a_name_as_long_as_may_be_is_left_whole() -> None:
 
 def test_refusals_do_not_say_that_a_child_is_unknown() -> None:
     assert why(parent().take(ended("other"))) == []
+
+
+def test_a_step_named_like_an_item_starts_a_child_of_its_own() -> None:
+    assert child_id("e", "m.0", 2) != child_id("e", "m[0]", 2)
+    assert child_id("e", "m[0]", 2) == "e.m.0.2"

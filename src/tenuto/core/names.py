@@ -19,6 +19,8 @@ def child_id(execution_id: str, step_id: str, generation: int, tries: int = 1) -
     another for a further try (`tries`) after a failure. Instance ids are written with dots; what gets too long for an
     id ends in a hash of the whole."""
     dotted = step_id.replace("][", ".").replace("[", ".").replace("]", "").replace(":", ".")
+    if "." in step_id:  # else the step `m.0` and the item `m[0]` would start one and the same
+        dotted += f".{hashlib.sha256(step_id.encode()).hexdigest()[:8]}"
     name = f"{execution_id}.{dotted}.{generation}" + (f".{tries}" if tries > 1 else "")
     if len(name) <= _LONGEST:
         return name
