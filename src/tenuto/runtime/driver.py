@@ -298,8 +298,13 @@ class Driver:
     # -- commands ---------------------------------------------------------------------------------------------
 
     def _carry_out_all(self, live: Live, commands: list[Command]) -> None:
-        rest = commands[AT_ONCE:]
-        for command in commands[:AT_ONCE] if rest else commands:
+        rest: list[Command] = []
+        if len(commands) > AT_ONCE:
+            # All that is given up ends now: what one of them held, the next must not begin with.
+            begun = [command for command in commands if not isinstance(command, AbandonAttempt)]
+            given_up = [command for command in commands if isinstance(command, AbandonAttempt)]
+            commands, rest = [*given_up, *begun[:AT_ONCE]], begun[AT_ONCE:]
+        for command in commands:
             self._carry_out(live, command)
         if rest:
             self._spawn(self._carry_out_rest(live, rest))
