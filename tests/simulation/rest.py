@@ -37,7 +37,7 @@ def still_open(by_id: Mapping[str, Books]) -> dict[str, Any]:
 
 def check_memory(by_id: Mapping[str, Books], in_memory: set[str], now: int, now_s: float) -> None:
     """What has been idle for a while has left memory."""
-    for name in in_memory:
+    for name in in_memory & by_id.keys():
         books = by_id[name]
         written = books.story.written.values()
         has_limits = "timeout" in books.story.definition or any("totalTimeout" in step for step in written)
