@@ -301,7 +301,7 @@ class Driver:
         rest: list[Command] = []
         if len(commands) > AT_ONCE:
             # All that is given up ends now: what one of them held, the next must not begin with.
-            begun = [command for command in commands if not isinstance(command, AbandonAttempt)]
+            begun: list[Command] = [c for c in commands if not isinstance(c, AbandonAttempt)]
             given_up = [command for command in commands if isinstance(command, AbandonAttempt)]
             commands, rest = [*given_up, *begun[:AT_ONCE]], begun[AT_ONCE:]
         for command in commands:
