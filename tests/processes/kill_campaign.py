@@ -2,8 +2,9 @@
 
 Clients start executions without pause, each under an id of its own; a receiver on loopback performs their steps and
 keeps its own log of every call. In the end the journals, the acknowledgements and the receiver's log must agree:
-no acknowledged start lost, no step called again after it was recorded as finished, attempts within bounds, no retry
-and no timer early, no wait started over.
+no acknowledged start or signal lost, no step, item or round called again after it was recorded as finished, attempts
+within bounds, no retry and no timer early, no wait started over, never more items or steps that share a limit at once
+than may be, one child for each step that starts one, and its end told.
 
 `python -m tests.processes.kill_campaign --kills 500 [--seed n]`
 """
@@ -30,17 +31,52 @@ from tests.processes.server import Server
 CLIENTS = 8
 MOST_ATTEMPTS = 4
 MOST_LOST = 3
+ITEMS = 4
+ITEMS_AT_ONCE = 2
+ROUNDS = 3
+LIMIT = 2
+CONTAINERS = frozenset({"each", "rounds"})
 
+OF_THE_DEAD_S = 0.15
+"""What a killed server had sent may still arrive for so long; none that is started sends so soon."""
+
+
+def _call(step: str, **fields: Any) -> dict[str, Any]:
+    """A step, or what a map or loop does, that posts to the receiver."""
+    params = {"url": f"{{{{ input.url }}}}/{step}", "method": "POST"}
+    return {"id": step, "action": "http.request", "params": params, **fields}
+
+
+CHILD: dict[str, Any] = {"id": "campaign-child", "steps": [_call("c")], "output": "{{ context.c.n }}"}
 WORKFLOW: dict[str, Any] = {
     "id": "campaign",
     "steps": [
-        {"id": "a", "action": "http.request", "params": {"url": "{{ input.url }}/a", "method": "POST"}},
+        _call("a"),
+        _call(
+            "flaky",
+            dependencies=["a"],
+            retryPolicy={"maxAttempts": MOST_ATTEMPTS, "initialDelay": 150, "backoffMultiplier": 1},
+        ),
+        _call(
+            "each",
+            type="map",
+            dependencies=["a"],
+            items=list(range(ITEMS)),
+            maxConcurrency=ITEMS_AT_ONCE,
+        ),
+        _call("rounds", type="loop", dependencies=["a"], until=f"index === {ROUNDS - 1}", every=50),
+        _call("limited", dependencies=["a"], concurrency=[{"key": "campaign", "limit": LIMIT}]),
         {
-            "id": "flaky",
-            "action": "http.request",
+            "id": "go",
+            "action": "signal.wait",
             "dependencies": ["a"],
-            "params": {"url": "{{ input.url }}/flaky", "method": "POST"},
-            "retryPolicy": {"maxAttempts": MOST_ATTEMPTS, "initialDelay": 150, "backoffMultiplier": 1},
+            "params": {"name": "go", "timeout": 600_000},
+        },
+        {
+            "id": "child",
+            "action": "workflow.run",
+            "dependencies": ["a"],
+            "params": {"workflowId": "campaign-child", "context": {"url": "{{ input.url }}"}},
         },
         {"id": "pause", "action": "delay", "dependencies": ["a"], "params": {"duration": 700}},
         {
@@ -49,12 +85,7 @@ WORKFLOW: dict[str, Any] = {
             "dependencies": ["a"],
             "params": {"inputKey": "a", "code": "return {n: input.n + 1}"},
         },
-        {
-            "id": "b",
-            "action": "http.request",
-            "dependencies": ["flaky", "pause", "shape"],
-            "params": {"url": "{{ input.url }}/b", "method": "POST", "body": {"n": "{{ context.shape.n }}"}},
-        },
+        _call("b", dependencies=["flaky", "pause", "shape", "each", "rounds", "limited", "go", "child"]),
     ],
 }
 
@@ -81,6 +112,10 @@ class Receiver:
 
     def __init__(self, rng: random.Random) -> None:
         self.calls: list[Called] = []
+        self.servers = 0
+        self.most_limited = 0
+        """The most attempts that shared the limit and were under way at once, all of one server."""
+        self._limited: Counter[int] = Counter()
         self._failures: Counter[str] = Counter()
         self._rng = rng
         self.url = ""
@@ -88,7 +123,13 @@ class Receiver:
     async def handle(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
         self.calls.append(Called(time.time() * 1000, key, int(request.headers["X-Tenuto-Attempt"])))
+        server = self.servers
+        if request.path == "/limited":
+            self._limited[server] += 1
+            self.most_limited = max(self.most_limited, self._limited[server])
         await asyncio.sleep(self._rng.random() * 0.05)
+        if request.path == "/limited":
+            self._limited[server] -= 1
         if request.path == "/flaky" and self._failures[key] < 2:
             self._failures[key] += 1
             return web.json_response({"sorry": True}, status=503)
@@ -118,6 +159,7 @@ class Campaign:
         self.receiver = Receiver(self.rng)
         self.server = Server(folder, "--grace", "1s")
         self.acknowledged: list[str] = []
+        self.signalled: set[str] = set()
         self.unanswered = 0
         self.refused = 0
         self.is_over = False
@@ -134,6 +176,7 @@ class Campaign:
                     await asyncio.sleep(self.rng.random() ** 2 * 0.8)
                     self.server.kill()
                     self.server.start()
+                    asyncio.get_running_loop().call_later(OF_THE_DEAD_S, self._next_server)
                     if self.rng.random() < 0.8:  # else it may be killed while it starts
                         await asyncio.to_thread(self.server.wait_ready)
                 took = time.monotonic() - began
@@ -147,29 +190,38 @@ class Campaign:
                     client.cancel()
                 self.server.kill()
 
+    def _next_server(self) -> None:
+        self.receiver.servers += 1
+
     async def _register(self, session: aiohttp.ClientSession) -> None:
-        async with session.post(f"{self.server.url}/workflows", json=WORKFLOW) as response:
-            assert response.status in (200, 201), await response.text()
+        for workflow in (CHILD, WORKFLOW):
+            async with session.post(f"{self.server.url}/workflows", json=workflow) as response:
+                assert response.status in (200, 201), await response.text()
 
     async def _client(self, session: aiohttp.ClientSession, number: int) -> None:
         count = 0
         while not self.is_over:
             count += 1
-            body = {
-                "workflowId": "campaign",
-                "executionId": f"c{number}-{count}",
-                "context": {"url": self.receiver.url},
-            }
-            await self._start_until_answered(session, body)
+            name = f"c{number}-{count}"
+            body = {"workflowId": "campaign", "executionId": name, "context": {"url": self.receiver.url}}
+            await self._post_until_answered(session, "/executions/start", body)
+            self.acknowledged.append(name)
             await asyncio.sleep(self.rng.random() * 0.1)
+            path = f"/executions/{name}/signals/go"
+            await self._post_until_answered(session, path, {"payload": {"from": number}}, "once")
+            self.signalled.add(name)
 
-    async def _start_until_answered(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> None:
+    async def _post_until_answered(
+        self, session: aiohttp.ClientSession, path: str, body: dict[str, Any], key: str | None = None
+    ) -> None:
+        headers = {} if key is None else {"Idempotency-Key": key}
         while True:
             try:
-                async with session.post(f"{self.server.url}/executions/start", json=body) as response:
-                    if response.status in (200, 201):
-                        self.acknowledged.append(body["executionId"])
+                async with session.post(self.server.url + path, json=body, headers=headers) as response:
+                    if response.status in (200, 201, 202):
                         return
+                    if response.status == 409 and key is not None:
+                        return  # it had come before, and the execution has ended since
                     self.refused += 1
                     assert response.status == 503, await response.text()
             except (aiohttp.ClientError, OSError):
@@ -195,8 +247,14 @@ class Campaign:
                 status = f"{status}: {document.get('error')}"
             checked = check_journal(execution_id, status, journal, calls)
             wrong += checked.wrong
+            wrong += await self._check_child(session, execution_id, journal, calls)
+            if execution_id in self.signalled and count(journal, "signal.received") != 1:
+                times = count(journal, "signal.received")
+                wrong.append(f"{execution_id}: its signal was answered and came {times} times")
             interrupted += checked.interrupted
             given_up += checked.was_given_up
+        if self.receiver.most_limited > LIMIT:
+            wrong.append(f"{self.receiver.most_limited} limited steps ran at once, {LIMIT} may")
         return {
             "kills": self.kills,
             "acknowledged": len(self.acknowledged),
@@ -204,8 +262,33 @@ class Campaign:
             "steps called": len(self.receiver.calls),
             "attempts interrupted": interrupted,
             "given up after 4 losses": given_up,
+            "most limited at once": self.receiver.most_limited,
             "violations": wrong,
         }
+
+    async def _check_child(
+        self,
+        session: aiohttp.ClientSession,
+        parent: str,
+        journal: list[dict[str, Any]],
+        calls: dict[str, list[Called]],
+    ) -> list[str]:
+        """The one child of the execution has ended, before its parent was told."""
+        started = [event for event in events(journal, "step.waiting") if event["step"] == "child"]
+        if not started:
+            return []  # it was given up before
+        name = f"{parent}.child.0"
+        status = await self._wait(session, name)
+        if status is None:
+            return [f"{name}: its parent waited for it and it is not there"]
+        own = await self._get(session, f"/executions/{name}/journal?limit=1000")
+        wrong = check_journal(name, status, own, calls).wrong
+        told = [entry["at"] for entry in journal if succeeded(entry, "child")]
+        if told and (status != "completed" or own[-1]["at"] > told[0]):
+            wrong.append(
+                f"{name}: {status} at {own[-1]['at']}, and its parent took it for completed at {told[0]}"
+            )
+        return wrong
 
     async def _wait(self, session: aiohttp.ClientSession, execution_id: str) -> str | None:
         for _ in range(600):
@@ -234,9 +317,11 @@ def check_journal(
     given_up: set[str] = set()
     waited: Counter[str] = Counter()
     not_before: dict[str, int] = {}
+    bodies = Bodies()
     for entry in journal:
         for event in entry["events"]:
             step, kind, at = event.get("step"), event["type"], entry["at"]
+            wrong += [f"{execution_id}: {said}" for said in bodies.note(event, at)]
             if kind == "step.started":
                 started[step] += 1
                 if step in finished:
@@ -247,18 +332,25 @@ def check_journal(
                 not_before[step] = event["retryAt"]
             elif kind == "attempt.interrupted":
                 lost[step] += 1
-            elif kind == "step.failed" and event["error"]["type"] == "infra":
+            elif (
+                kind == "step.failed"
+                and event["error"]["type"] == "infra"
+                and "details" not in event["error"]
+            ):
                 given_up.add(step)
             elif kind == "step.waiting":
                 waited[step] += 1
-                not_before[step] = event["until"]
+                is_timer = event.get("waitingFor", "timer") == "timer"
+                not_before[step] = event["until"] if is_timer else 0
             elif kind == "step.succeeded":
                 finished[step] = at
                 if at < not_before.get(step, 0):
                     wrong.append(f"{execution_id}: {step} was over before its instant")
-    for step, count in started.items():
-        if count - lost[step] > MOST_ATTEMPTS or lost[step] > MOST_LOST:
-            wrong.append(f"{execution_id}: {step} made {count} attempts, {lost[step]} of them interrupted")
+    for step, times in started.items():
+        if step in CONTAINERS:
+            continue  # each item and round is a step of its own
+        if times - lost[step] > MOST_ATTEMPTS or lost[step] > MOST_LOST:
+            wrong.append(f"{execution_id}: {step} made {times} attempts, {lost[step]} of them interrupted")
         if step in given_up and lost[step] != MOST_LOST:
             wrong.append(f"{execution_id}: {step} was given up after {lost[step]} interruptions")
         if waited[step] > 1:
@@ -273,6 +365,60 @@ def check_journal(
     if status != "completed" and not given_up:
         wrong.append(f"{execution_id}: {status}")
     return Checked(wrong, lost.total(), bool(given_up))
+
+
+class Bodies:
+    """The items and rounds of one execution, as they begin and end."""
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+        self.begun: set[str] = set()
+        self.next_round = 0
+        self.not_before = 0
+
+    def note(self, event: dict[str, Any], at: int) -> list[str]:
+        """What is wrong with the event."""
+        kind, step = event["type"], event.get("step", "")
+        if kind == "bodies.started":
+            return self._begin(step, event.get("first", 0), event.get("count", 1), at)
+        if kind == "loop.judged":
+            self.not_before = event["nextAt"]
+        if kind in ("step.succeeded", "step.failed", "step.cancelled"):
+            self.open.discard(step)
+        return []
+
+    def _begin(self, step: str, first: int, times: int, at: int) -> list[str]:
+        names = {f"{step}[{number}]" for number in range(first, first + times)}
+        wrong = [f"{name} began twice" for name in sorted(names & self.begun)]
+        self.begun |= names
+        self.open |= names
+        if (
+            step == "each"
+            and (open_items := sum(name.startswith("each") for name in self.open)) > ITEMS_AT_ONCE
+        ):
+            wrong.append(f"{open_items} items were under way at once, {ITEMS_AT_ONCE} may be")
+        if step == "rounds":
+            if first != self.next_round or any(name.startswith("rounds") for name in self.open - names):
+                wrong.append(f"round {first} began out of turn")
+            if at < self.not_before:
+                wrong.append(f"round {first} began too early")
+            self.next_round = first + 1
+        return wrong
+
+
+def events(journal: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """All events of that kind."""
+    return [event for entry in journal for event in entry["events"] if event["type"] == kind]
+
+
+def count(journal: list[dict[str, Any]], kind: str) -> int:
+    """How many events of that kind there are."""
+    return len(events(journal, kind))
+
+
+def succeeded(entry: dict[str, Any], step: str) -> bool:
+    """Whether the step succeeded in that decision."""
+    return any(event["type"] == "step.succeeded" and event["step"] == step for event in entry["events"])
 
 
 def main() -> int:

@@ -34,6 +34,9 @@ def found(*journal: dict[str, Any], status: str = "completed", calls: tuple[Call
 STARTED = entry(1, "step.started")
 DONE = entry(5, "step.succeeded")
 LOST = entry(2, "attempt.interrupted")
+ROUND = entry(1, "bodies.started", "rounds")
+ROUND_DONE = entry(2, "step.succeeded", "rounds[0]")
+JUDGED = entry(3, "loop.judged", "rounds", nextAt=9)
 INFRA = entry(9, "step.failed", error={"type": "infra", "message": ""})
 
 
@@ -50,6 +53,14 @@ INFRA = entry(9, "step.failed", error={"type": "infra", "message": ""})
         ([STARTED] * 5 + [DONE], "made 5 attempts, 0 of them interrupted"),
         ([STARTED, LOST] * 4 + [STARTED, DONE], "made 5 attempts, 4 of them interrupted"),
         ([STARTED, LOST, STARTED, INFRA], "given up after 1 interruptions"),
+        ([entry(1, "bodies.started", "each", count=3)], "3 items were under way at once"),
+        ([entry(1, "bodies.started", "each")] * 2, "each[0] began twice"),
+        ([entry(1, "bodies.started", "rounds", first=1)], "round 1 began out of turn"),
+        ([ROUND, entry(2, "bodies.started", "rounds", first=1)], "round 1 began out of turn"),
+        (
+            [ROUND, ROUND_DONE, JUDGED, entry(4, "bodies.started", "rounds", first=1)],
+            "round 1 began too early",
+        ),
     ],
 )
 def test_a_journal_that_breaks_a_promise_is_found(journal: list[dict[str, Any]], complaint: str) -> None:
