@@ -84,6 +84,7 @@ def step_started(books: Books, event: ev.StepStarted, at: int) -> None:
     life.not_before = 0
     life.standing = "running"
     life.report = None
+    life.child = None
 
 
 def must_be_judged(books: Books, event: ev.StepStarted) -> None:
