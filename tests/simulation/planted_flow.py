@@ -184,6 +184,12 @@ def _() -> Iterator[None]:
         yield
 
 
+@planted("lets nothing leave memory")
+def _() -> Iterator[None]:
+    with swapped(Driver, "_may_leave", lambda self, live, *a: False):
+        yield
+
+
 # -- children -------------------------------------------------------------------------------------------------------------
 
 

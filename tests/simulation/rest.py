@@ -35,15 +35,15 @@ def still_open(by_id: Mapping[str, Books]) -> dict[str, Any]:
     }
 
 
-def check_memory(by_id: Mapping[str, Books], in_memory: set[str], now: int, now_s: float) -> None:
-    """What has been idle for a while has left memory."""
-    for name in in_memory & by_id.keys():
-        books = by_id[name]
-        written = books.story.written.values()
-        has_limits = "timeout" in books.story.definition or any("totalTimeout" in step for step in written)
-        is_long = now_s - books.moved_s > LONG_S
-        if is_long and not has_limits and books.is_idle(now + FAR_MS):
-            raise Broken(f"{name} is idle and stays in memory: {still_open({name: books})}")
+def idle_in_memory(by_id: Mapping[str, Books], in_memory: set[str], now: int, now_s: float) -> set[str]:
+    """What has been idle for a while and has not left memory."""
+    return {name for name in in_memory & by_id.keys() if _is_idle(by_id[name], now, now_s)}
+
+
+def _is_idle(books: Books, now: int, now_s: float) -> bool:
+    written = books.story.written.values()
+    has_limits = "timeout" in books.story.definition or any("totalTimeout" in step for step in written)
+    return now_s - books.moved_s > LONG_S and not has_limits and books.is_idle(now + FAR_MS)
 
 
 def check_end(books: Books, state: State, row: StoredExecution) -> None:

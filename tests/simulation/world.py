@@ -45,6 +45,7 @@ PATIENCE_S = 200_000.0
 """Simulated seconds that a world may need to come to rest: the longest delays there are, many times over."""
 
 LINGERS_S = 60
+AGAIN_S = 20
 """Simulated seconds after which what is idle has left memory."""
 
 
@@ -270,8 +271,7 @@ class World:
         for execution_id in self.people.wishes:
             await self.people.start(execution_id)
         await asyncio.sleep(LINGERS_S)  # what people asked for before may still be on its way
-        now_s = asyncio.get_running_loop().time()
-        rest.check_memory(self.witness.by_id, set(node._driver.live), self.clock.now(), now_s)
+        await self._check_memory(node)
         helping = asyncio.ensure_future(self.people.help())
         await self._must_end()
         if self.rng.random() < 0.4 and await self.people.retry_some(node):
@@ -282,6 +282,18 @@ class World:
         await self._check_idle(node)
         await node.close()
         await self.bury()
+
+    async def _check_memory(self, node: Node) -> None:
+        """What is idle leaves memory; what was told something a moment ago has some seconds for it."""
+        seen = self._idle_in_memory(node)
+        if seen:
+            await asyncio.sleep(AGAIN_S)
+            if stay := seen & self._idle_in_memory(node):
+                raise Broken(f"{sorted(stay)} are idle and stay in memory")
+
+    def _idle_in_memory(self, node: Node) -> set[str]:
+        now_s = asyncio.get_running_loop().time()
+        return rest.idle_in_memory(self.witness.by_id, set(node._driver.live), self.clock.now(), now_s)
 
     async def _must_end(self) -> None:
         if not await self._comes(self._has_all_ended):
